@@ -1,0 +1,1 @@
+//! Bundle and Spec: what the caller hands in, parsed and checked.
