@@ -3,7 +3,7 @@
 //! The `oci-spec` crate is not used here on purpose. It turns names into closed enums, so that a name it does not know
 //! (a capability of a newer kernel, which the specification wants warned about) ends the whole parse, without the
 //! field's path; and a config could then never be reported with all its faults at once. Here a parse fails on types
-//! alone; what the names mean is decided in [`super::rules`].
+//! alone; what the names mean is decided in [`crate::spec`].
 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
