@@ -56,17 +56,29 @@ fn on_v2(name: &str) -> bool {
 struct Site {
     location: Location,
     top: Vec<std::path::PathBuf>,
+    /// The controllers which the root of version 2 passed on before.
+    enabled: String,
 }
 
 impl Site {
-    /// Below a parent of its own which does not exist yet, so that a failed `create` shows whether it leaves that behind.
     fn new() -> Site {
+        let site = Site::bare();
+        site.top.iter().for_each(|top| std::fs::create_dir(top).unwrap());
+        for hierarchy in site.location.hierarchies().iter().filter(|h| h.has("cpuset")) {
+            pass_cpuset_on(&hierarchy.mount, hierarchy.path.parent().unwrap());
+        }
+        site
+    }
+
+    /// Below a parent which does not exist yet, so that a failed `create` shows whether it leaves that behind.
+    fn bare() -> Site {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let top = format!("hull-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let layout = Layout::detect().unwrap();
         let location = Location::resolve(&layout, Some(&format!("/{top}/c")), "unused", Driver::Cgroupfs).unwrap();
         let top = location.hierarchies().iter().map(|h| h.mount.join(&top)).collect();
-        Site { location, top }
+        let enabled = std::fs::read_to_string("/sys/fs/cgroup/cgroup.subtree_control").unwrap_or_default();
+        Site { location, top, enabled }
     }
 
     fn create(&self, resources: &str) -> Result<Cgroup> {
@@ -96,6 +108,18 @@ impl Drop for Site {
         for top in &self.top {
             let _ = std::fs::remove_dir(top);
         }
+        let file = "/sys/fs/cgroup/cgroup.subtree_control";
+        let now = std::fs::read_to_string(file).unwrap_or_default();
+        for name in now.split_whitespace().filter(|name| !self.enabled.split_whitespace().any(|before| before == *name))
+        {
+            let _ = std::fs::write(file, format!("-{name}"));
+        }
+    }
+}
+
+fn pass_cpuset_on(from: &Path, to: &Path) {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        std::fs::write(to.join(file), std::fs::read_to_string(from.join(file)).unwrap()).unwrap();
     }
 }
 
@@ -209,12 +233,8 @@ fn a_kill_reaches_everybody(site: &Site) {
         std::fs::create_dir_all(path.join("inner/most")).unwrap();
     }
     for hierarchy in site.location.hierarchies().iter().filter(|h| h.has("cpuset")) {
-        for part in ["inner", "inner/most"] {
-            for file in ["cpuset.cpus", "cpuset.mems"] {
-                let value = std::fs::read_to_string(hierarchy.path.join(file)).unwrap();
-                std::fs::write(hierarchy.path.join(part).join(file), value).unwrap();
-            }
-        }
+        pass_cpuset_on(&hierarchy.path, &hierarchy.path.join("inner"));
+        pass_cpuset_on(&hierarchy.path, &hierarchy.path.join("inner/most"));
     }
     let mut outer = family(&mut cgroup);
     let mut inner = family(&mut cgroup.sub("inner/most").unwrap());
@@ -228,7 +248,25 @@ fn a_kill_reaches_everybody(site: &Site) {
     cgroup.remove().unwrap();
     assert!(site.location.paths().all(|(_, path)| !path.exists()));
     cgroup.remove().unwrap();
-    cgroup.kill().unwrap_or_else(|error| assert_eq!(error.raw_os_error(), Some(2), "{error}"));
+    cgroup.kill().unwrap();
+}
+
+fn forks_do_not_escape(site: &Site) {
+    let mut cgroup = site.create("{}").unwrap();
+    let mut shell = Shell::inside(&mut cgroup, "while :; do (:) & (:) & (:) & wait; done");
+    for _ in 0..20 {
+        cgroup.freeze().unwrap();
+        let mut before = cgroup.processes().unwrap();
+        cgroup.signal_all(Signal::WINCH).unwrap();
+        let mut after = cgroup.processes().unwrap();
+        before.sort_unstable();
+        after.sort_unstable();
+        assert_eq!(before, after, "somebody moved");
+        cgroup.thaw().unwrap();
+    }
+    cgroup.kill().unwrap();
+    assert_eq!(shell.ends_within(10_000).unwrap().signal(), Some(9));
+    cgroup.remove().unwrap();
 }
 
 fn a_frozen_container_can_be_killed(site: &Site) {
@@ -251,7 +289,7 @@ fn a_signal_reaches_everybody(site: &Site) {
 
 fn removal_waits_for_the_last_process(site: &Site) {
     let mut cgroup = site.create("{}").unwrap();
-    let mut shell = Shell::new("exit 3");
+    let mut shell = Shell::new("sleep 0.1; exit 3");
     shell.enter(&mut cgroup);
     std::thread::scope(|scope| {
         let removal = scope.spawn(|| cgroup.remove());
@@ -266,9 +304,7 @@ fn an_error_leaves_nothing_behind(site: &Site, resources: &str, field: &str) -> 
     assert_eq!(error.config_field(), Some(field), "{error}");
     assert_eq!(site.left(), [] as [&Path; 0]);
     // What was there before stays.
-    for top in &site.top {
-        std::fs::create_dir(top).unwrap();
-    }
+    site.top.iter().for_each(|top| std::fs::create_dir(top).unwrap());
     assert_eq!(site.create(resources).unwrap_err().config_field(), Some(field));
     assert_eq!(site.left().len(), site.top.len());
     error

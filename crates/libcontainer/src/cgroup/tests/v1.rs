@@ -4,14 +4,18 @@ use super::*;
 
 /// A site, if this machine has version 1 and we are root.
 fn site() -> Option<Site> {
+    usable().then(Site::new)
+}
+
+fn usable() -> bool {
     if std::env::var_os(INSIDE).is_some() || !is_root() {
-        return None;
+        return false;
     }
     if Layout::detect().unwrap().is_v2() {
         eprintln!("skipped: this machine has no cgroup v1");
-        return None;
+        return false;
     }
-    Some(Site::new())
+    true
 }
 
 #[test]
@@ -22,6 +26,11 @@ fn stand_still() {
 #[test]
 fn kill() {
     site().iter().for_each(a_kill_reaches_everybody);
+}
+
+#[test]
+fn forks() {
+    site().iter().for_each(forks_do_not_escape);
 }
 
 #[test]
@@ -51,14 +60,20 @@ fn deep() {
 
 #[test]
 fn errors() {
-    let Some(site) = site() else { return };
+    if !usable() {
+        return;
+    }
+    let site = Site::bare();
     let error = an_error_leaves_nothing_behind(&site, r#"{"cpu":{"cpus":"4000"}}"#, "linux.resources.cpu.cpus");
     assert!(error.what().starts_with("write \"4000\" to \"/sys/fs/cgroup/cpuset/hull-test-"), "{error}");
 }
 
 #[test]
 fn missing_controllers_are_named() {
-    let Some(site) = site() else { return };
+    if !usable() {
+        return;
+    }
+    let site = Site::bare();
     let mounted: Vec<String> = Layout::detect().unwrap().v1_controllers().map(str::to_owned).collect();
     if mounted.iter().any(|name| name == "net_cls") {
         eprintln!("skipped: this machine has every controller");

@@ -18,6 +18,13 @@ fn kill() {
 }
 
 #[test]
+fn forks() {
+    if on_v2("forks") {
+        forks_do_not_escape(&Site::new());
+    }
+}
+
+#[test]
 fn kill_frozen() {
     if on_v2("kill_frozen") {
         a_frozen_container_can_be_killed(&Site::new());
@@ -81,8 +88,8 @@ fn the_kernel_takes_every_program() {
     if !on_v2("the_kernel_takes_every_program") {
         return;
     }
-    for policy in devices::tests::random_policies(7, 150) {
-        let policy = devices::Policy::reduced(policy);
+    let policies = devices::tests::random_policies(7, 150).into_iter().map(devices::Policy::reduced);
+    for policy in policies.chain(devices::tests::random_minors(8, 50)) {
         bpf::load_device_program(&ebpf::compile(&policy).unwrap())
             .unwrap_or_else(|errno| panic!("{errno}: {policy:?}"));
     }
@@ -98,9 +105,8 @@ fn controllers_are_enabled_on_the_way() {
         eprintln!("skipped: version 2 has no hugetlb controller here");
         return;
     }
+    // The parent, made by somebody else, has no controllers.
     let site = Site::new();
-    // A parent made by somebody else, without any controller.
-    std::fs::create_dir(&site.top[0]).unwrap();
     let mut cgroup = site
         .create(
             r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}],"unified":{"hugetlb.2MB.rsvd.max":"2097152"}}"#,
@@ -132,8 +138,9 @@ fn missing_controllers_are_named() {
         eprintln!("skipped: version 2 has the memory controller here");
         return;
     }
-    let site = Site::new();
-    let error = an_error_leaves_nothing_behind(&site, r#"{"memory":{"limit":1048576}}"#, "linux.resources.memory");
+    let site = Site::bare();
+    let error =
+        an_error_leaves_nothing_behind(&site, r#"{"memory":{"limit":1048576}}"#, "linux.resources.memory.limit");
     assert_eq!(error.kind(), Kind::Unsupported);
     assert!(error.what().contains("\"memory\" is not available"), "{error}");
     for file in ["memory.high", "nonsense.max", "nonsense"] {
@@ -153,7 +160,6 @@ fn a_container_without_limits_costs_few_calls() {
         return;
     }
     let site = Site::new();
-    std::fs::create_dir(&site.top[0]).unwrap();
     let mut cgroup = site.create("{}").unwrap();
     let before = cgroup.opened.is_some();
     let entry = cgroup.entry().unwrap();
@@ -190,4 +196,52 @@ fn the_owner_gets_what_may_be_delegated() {
         (owner(""), owner("cgroup.procs"), owner("cgroup.subtree_control"), owner("cgroup.freeze")),
         (1234, 1234, 1234, 0)
     );
+}
+
+/// As an ordinary user who owns the parent, in a cgroup `own` below it.
+#[test]
+fn a_delegated_cgroup_is_used() {
+    const INNER: &str = "HULL_TEST_DELEGATED";
+    if let Ok(top) = std::env::var(INNER) {
+        let layout = Layout::detect().unwrap();
+        let rootless = Options { rootless: true, ..Options::default() };
+        let beside = Location::resolve(&layout, None, "c", Driver::Cgroupfs).unwrap();
+        assert_eq!(beside.paths().next().unwrap().1, Path::new("/sys/fs/cgroup").join(&top).join("c"));
+        let mut cgroup = Cgroup::create(&beside, &Resources::default(), &rootless).unwrap();
+        let told = cgroup.limits_skipped();
+        assert!(told.len() == 1 && told[0].contains("linux.resources.devices"), "{told:?}");
+        let shell = family(&mut cgroup);
+        assert!(cgroup.processes().unwrap().contains(&shell.pid()));
+        cgroup.kill().unwrap();
+        cgroup.remove().unwrap();
+        // Where another user's cgroup is between here and there nobody is let in, owner or not.
+        let apart = Location::resolve(&layout, Some(&format!("/{top}-apart/c")), "c", Driver::Cgroupfs).unwrap();
+        let cgroup = Cgroup::create(&apart, &Resources::default(), &rootless).unwrap();
+        assert_eq!(cgroup.location().paths().count(), 0);
+        assert!(cgroup.limits_skipped()[0].contains("linux.cgroupsPath"), "{:?}", cgroup.limits_skipped());
+        return;
+    }
+    if !on_v2("a_delegated_cgroup_is_used") {
+        return;
+    }
+    let site = Site::new();
+    let top = site.top[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let apart = format!("/sys/fs/cgroup/{top}-apart");
+    let own = site.top[0].join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::create_dir(&apart).unwrap();
+    for directory in [site.top[0].as_path(), Path::new(&apart)] {
+        for name in ["", "cgroup.procs", "cgroup.subtree_control"] {
+            std::os::unix::fs::chown(directory.join(name), Some(65534), None).unwrap();
+        }
+    }
+    let script = format!(
+        "echo 0 >{}/cgroup.procs && export {INNER}={top} && exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$0\" \"$@\"",
+        own.display()
+    );
+    let result =
+        std::panic::catch_unwind(|| again("cgroup::tests::v2::a_delegated_cgroup_is_used", &["sh", "-c", &script]));
+    std::fs::remove_dir(&own).unwrap();
+    std::fs::remove_dir(&apart).unwrap();
+    result.unwrap();
 }
