@@ -3,6 +3,8 @@
 
 pub mod config;
 mod error;
+pub mod host;
+pub mod plan;
 pub mod spec;
 pub mod state;
 

@@ -1,0 +1,3 @@
+//! Pure: a Spec and the Host's facts in, a Plan out.
+
+pub mod options;
