@@ -3,6 +3,9 @@
 
 pub mod config;
 mod error;
+pub mod host;
+mod plan;
+pub mod seccomp;
 pub mod spec;
 pub mod state;
 

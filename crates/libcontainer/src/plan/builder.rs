@@ -2,6 +2,7 @@
 
 use super::{Act, Input, MountAttr, Open, OpenWhat};
 use crate::error::{Error, Kind, Result};
+use crate::spec::names;
 use hull_init::op::{Addr, Bytes, Op, Slot, Step};
 use hull_init::wire;
 use std::borrow::Cow;
@@ -103,8 +104,8 @@ pub(super) struct Builder<'a> {
     procfs: Option<Slot>,
     /// The root file system: the attached mount, or the plain directory where there is no mount namespace.
     pub root: Slot,
-    /// The socket behind the barrier, once there is one.
-    pub listener: Slot,
+    /// A /dev that becomes read-only once its devices are made.
+    pub readonly_dev: Option<Slot>,
 }
 
 impl<'a> Builder<'a> {
@@ -117,7 +118,7 @@ impl<'a> Builder<'a> {
             arena: Vec::with_capacity(16 << 10),
             ..Plan::default()
         };
-        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, listener: Slot::NONE }
+        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, readonly_dev: None }
     }
 
     pub fn pass(&mut self, name: &'static str) {
@@ -268,7 +269,13 @@ impl<'a> Builder<'a> {
 
     /// Whether the parent may make mounts itself; otherwise the child does, in its own namespaces.
     pub fn parent_mounts(&self) -> bool {
-        self.input.host.may_mount()
+        self.input.host.has_cap(names::CAP_SYS_ADMIN)
+    }
+
+    /// Whether mknod(2) makes devices that work: the kernel refuses in every user namespace but its first.
+    pub fn may_make_nodes(&self) -> bool {
+        let host = self.input.host;
+        !self.has_namespace("user") && !host.in_user_namespace && host.has_cap(names::CAP_MKNOD)
     }
 
     /// Whether the config gives the container a namespace of this kind, new or joined.

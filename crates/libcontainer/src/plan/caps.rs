@@ -25,7 +25,7 @@ fn sets(b: &Builder<'_>) -> Option<Sets> {
     // A process of a new user namespace has every capability in it.
     let grantable = if super::namespaces::has_user_namespace(b) { u64::MAX } else { b.input.host.caps_effective };
     let known = grantable & ((2u64 << b.input.host.last_cap) - 1);
-    let mask = |names: &[String]| names.iter().filter_map(|name| names::capability(name)).fold(0, |m, bit| m | 1 << bit) & known;
+    let mask = |names: &[String]| names::capability_mask(names) & known;
     let (permitted, inheritable) = (mask(permitted), mask(inheritable));
     Some(Sets {
         bounding: mask(bounding),

@@ -3,6 +3,7 @@
 use super::builder::{Builder, inside, origin};
 use crate::config::Device;
 use crate::error::{Error, Result};
+use crate::spec::is_bind;
 use hull_init::op::{Op, Slot};
 use std::collections::HashMap;
 
@@ -22,14 +23,11 @@ const SYMLINKS: [(&str, &str); 5] = [
 /// Makes the devices, unless the config binds a whole /dev from the host.
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let config = b.input.config;
-    let binds_dev = |m: &crate::config::Mount| {
-        let bind = m.kind.as_deref() == Some("bind") || m.options.iter().any(|o| o == "bind" || o == "rbind");
-        bind && inside(&m.destination) == "dev"
-    };
+    let binds_dev = |mount: &crate::config::Mount| is_bind(mount) && inside(&mount.destination) == "dev";
     if config.mounts.iter().any(binds_dev) {
         return Ok(());
     }
-    let mut nodes = Nodes { dirs: HashMap::new(), bind: super::namespaces::has_user_namespace(b) || !b.input.host.may_make_nodes() };
+    let mut nodes = Nodes { dirs: HashMap::new(), bind: !b.may_make_nodes() };
     let dev = nodes.dir(b, "dev");
     for (name, major, minor) in DEFAULT {
         let path = format!("dev/{name}");

@@ -60,7 +60,7 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
 /// The supplementary groups are always set, to none if there are none: the caller's must not come along.
 fn groups(b: &mut Builder<'_>) -> Result<()> {
     let groups = &b.input.process.user.additional_gids;
-    if super::namespaces::has_user_namespace(b) && b.input.host.maps_one_id_only(b.input.config) {
+    if super::namespaces::setgroups_denied(b.input.host, b.input.config) {
         // setgroups(2) is denied in such a namespace (user_namespaces(7)), and the groups it could drop are unmapped.
         if !groups.is_empty() {
             let what = "additional groups need a gid map with more than the caller's own group";

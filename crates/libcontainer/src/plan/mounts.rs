@@ -3,7 +3,7 @@
 use super::builder::{Builder, Origin, inside, origin};
 use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
-use crate::config::Mount;
+use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use hull_init::op::{ATTACH_DIRECTORY, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use std::path::PathBuf;
@@ -43,9 +43,9 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let config = b.input.config;
     for (i, mount) in config.mounts.iter().enumerate() {
         let field = format!("mounts[{i}]");
-        let options = options::parse(&mount.options, &field)?;
+        let options = options::parse_mount(mount, &field)?;
         let kind = mount.kind.as_deref().unwrap_or("");
-        let bind = options.bind || kind == "bind" || kind == "rbind";
+        let bind = options.bind;
         let mut flags = if options.dest_nofollow { ATTACH_NO_FOLLOW } else { 0 };
         if !bind {
             flags |= ATTACH_DIRECTORY;
@@ -116,7 +116,7 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
         None => b.input.bundle.join(source),
     };
     let options = &target.options;
-    let recursive = options.recursive_bind || mount.kind.as_deref() == Some("rbind");
+    let recursive = options.recursive_bind;
     let idmap = idmap(b, mount, target)?;
     let why = origin(format!("{}.source", target.field), format!("open the source {source:?} of a bind mount"));
     if b.parent_mounts() {
@@ -152,13 +152,18 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
 fn idmap(b: &Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<Option<IdmappedMount>> {
     let wanted = target.options.idmap.as_ref();
     let recursive = wanted.is_some_and(|idmap| idmap.recursive);
-    let of = |uids: &[_], gids: &[_]| IdmappedMount { uids: uids.to_vec(), gids: gids.to_vec(), recursive };
+    let of = |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount { uids: uids.to_vec(), gids: gids.to_vec(), recursive };
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         return Ok(Some(of(&mount.uid_mappings, &mount.gid_mappings)));
     }
     let Some(wanted) = wanted else { return Ok(None) };
     if !wanted.uids.is_empty() || !wanted.gids.is_empty() {
-        return Ok(Some(of(&wanted.uids, &wanted.gids)));
+        let plain = |ranges: &[options::IdmapRange]| ranges.iter().map(|range| range.mapping.clone()).collect::<Vec<_>>();
+        if wanted.uids.iter().chain(&wanted.gids).any(|range| range.relative) {
+            let what = "ids relative to the container's user namespace (@) are not supported";
+            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
+        }
+        return Ok(Some(of(&plain(&wanted.uids), &plain(&wanted.gids))));
     }
     let linux = &b.input.config.linux;
     if linux.uid_mappings.is_empty() || linux.gid_mappings.is_empty() {
@@ -179,8 +184,9 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
     }
     let params = params_of(b, mount, kind, target);
-    // The option `ro` of a mount is the mount's; the file system itself may be shared with others.
-    let attrs = target.options.attr_set;
+    let is_dev = inside(&mount.destination) == "dev";
+    let readonly_later = is_dev && target.options.attr_set & libc::MOUNT_ATTR_RDONLY != 0;
+    let attrs = target.options.attr_set & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
     if target.options.tmpcopyup && kind == "tmpfs" && b.parent_mounts() {
         let from = inside(&mount.destination);
         let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());
@@ -191,6 +197,9 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     let params = b.bytes(&params);
     let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
     target.attach(b, tree);
+    if readonly_later {
+        b.readonly_dev = Some(tree);
+    }
     Ok(())
 }
 
@@ -199,14 +208,11 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
     if let Some(source) = mount.source.as_deref().filter(|s| !s.is_empty() && *s != kind) {
         params.push(("source".to_owned(), Some(source.to_owned())));
     }
-    for name in target.options.superblock_flags() {
-        params.push((name.to_owned(), None));
-    }
+    // Read-only is the mount: the file system may be shared with others, or still have to be filled.
+    params.extend(target.options.super_parameters().filter(|name| *name != "ro").map(|name| (name.to_owned(), None)));
     for option in &target.options.data {
-        params.push(match option.split_once('=') {
-            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-            None => (option.clone(), None),
-        });
+        let (key, value) = options::parameter(option);
+        params.push((key.to_owned(), value.map(str::to_owned)));
     }
     let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
     // proc and sysfs have labels of their own kind.

@@ -2,8 +2,9 @@
 
 use super::builder::{Arg, Builder, origin};
 use super::{Act, OpenWhat};
-use crate::config::Namespace;
+use crate::config::{Config, IdMapping, Namespace};
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::spec::names;
 use hull_init::op::{Op, Slot};
 use hull_init::wire::point;
@@ -74,8 +75,9 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
 }
 
 fn kind_of(namespace: &Namespace, i: usize) -> Result<u64> {
-    names::namespace_flag(&namespace.kind)
-        .map(u64::from)
+    names::NAMESPACES
+        .get(&namespace.kind)
+        .map(|kind| kind.flag)
         .ok_or_else(|| Error::spec(format!("linux.namespaces[{i}].type"), format!("unknown namespace {:?}", namespace.kind)))
 }
 
@@ -157,7 +159,17 @@ pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the container has ids of its own: device nodes then cannot be made, and the host's are bound.
+/// Whether the container has ids of its own.
 pub(super) fn has_user_namespace(b: &Builder<'_>) -> bool {
     b.has_namespace("user")
+}
+
+/// Whether the gid map is one that a caller without CAP_SETGID may write itself: its own group alone, with
+/// setgroups(2) denied in the namespace for good (user_namespaces(7), CVE-2014-8989).
+pub(crate) fn setgroups_denied(host: &Host, config: &Config) -> bool {
+    let own = |map: &IdMapping| map.size == 1 && map.host_id == host.egid;
+    let linux = &config.linux;
+    linux.namespaces.iter().any(|n| n.kind == "user")
+        && !host.has_cap(names::CAP_SETGID)
+        && matches!(linux.gid_mappings.as_slice(), [map] if own(map))
 }

@@ -21,8 +21,8 @@ pub(super) fn find(b: &mut Builder<'_>) -> Result<()> {
 /// The wait for `start`.
 pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
     if b.input.launch.barrier {
-        b.listener = b.open(OpenWhat::StartSocket, origin("", "open the start socket"));
-        let op = Op::Barrier { listener: b.listener, keep: 3 + b.input.launch.preserve_fds };
+        let listener = b.open(OpenWhat::StartSocket, origin("", "open the start socket"));
+        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds };
         b.step(origin("", "wait for start"), op);
     }
     Ok(())

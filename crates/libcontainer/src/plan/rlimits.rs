@@ -13,7 +13,8 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let mut by_parent = Vec::new();
     for (i, limit) in process.rlimits.iter().enumerate() {
         let field = format!("process.rlimits[{i}]");
-        let resource = names::rlimit(&limit.kind)
+        let resource = names::RLIMITS
+            .get(&limit.kind)
             .ok_or_else(|| Error::spec(format!("{field}.type"), format!("unknown rlimit {:?}", limit.kind)))?;
         if super::namespaces::has_user_namespace(b) && b.input.host.raises_limit(resource, limit.hard) {
             by_parent.push(Act::Rlimit(resource, limit.soft, limit.hard));

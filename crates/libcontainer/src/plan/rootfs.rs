@@ -24,7 +24,7 @@ fn unbindable_is_private(propagation: u64) -> u64 {
 /// `linux.rootfsPropagation` as (MS_* kind, recursive).
 fn wanted(config: &Config) -> Option<(u64, bool)> {
     let name = config.linux.rootfs_propagation.as_deref().filter(|name| !name.is_empty())?;
-    names::propagation(name)
+    names::PROPAGATION.get(name).map(|flags| (flags & !libc::MS_REC, flags & libc::MS_REC != 0))
 }
 
 /// Cuts the mount namespace off from the host's and attaches the root file system over `/`, where only a change of
@@ -78,6 +78,10 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     if let Some((propagation, recursive)) = wanted(config).filter(|_| mounted) {
         let why = origin("linux.rootfsPropagation", "set the propagation of the root file system");
         b.set_attr(why, root, MountAttr { propagation, ..MountAttr::default() }, recursive);
+    }
+    if let Some(dev) = b.readonly_dev {
+        let attr = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+        b.set_attr(origin("mounts", "make /dev read-only"), dev, attr, false);
     }
     if config.root.as_ref().is_some_and(|root| root.readonly) {
         if !mounted {

@@ -3,8 +3,8 @@
 use super::Act;
 use super::builder::{Arg, Builder, origin};
 use crate::config::Scheduler;
-use crate::error::{Error, Kind, Result};
-use crate::spec::names;
+use crate::error::{Error, Result};
+use crate::spec::{self, names};
 use hull_init::op::Op;
 use hull_init::wire::point;
 
@@ -15,11 +15,11 @@ const IOPRIO_CLASS_SHIFT: u32 = 13;
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let linux = &b.input.config.linux;
     if let Some(personality) = &linux.personality {
-        let domain = names::personality(&personality.domain).ok_or_else(|| {
+        let domain = names::PERSONALITY_DOMAINS.get(&personality.domain).ok_or_else(|| {
             Error::spec("linux.personality.domain", format!("unknown personality {:?}", personality.domain))
         })?;
         let why = origin("linux.personality", format!("set the personality {:?}", personality.domain));
-        b.call(why, libc::SYS_personality, &[Arg::Value(domain)]);
+        b.call(why, libc::SYS_personality, &[Arg::Value(domain.into())]);
     }
     memory_policy(b)?;
     exec(b)
@@ -37,7 +37,7 @@ pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
         b.call(why, libc::SYS_sched_setattr, &[Arg::Value(0), Arg::Addr(attr.at), Arg::Value(0)]);
     }
     if let Some(priority) = &b.input.process.io_priority {
-        let class = names::ioprio_class(&priority.class).ok_or_else(|| {
+        let class = names::IO_PRIORITY_CLASSES.get(&priority.class).ok_or_else(|| {
             Error::spec("process.ioPriority.class", format!("unknown I/O priority class {:?}", priority.class))
         })?;
         let value = u64::from(class) << IOPRIO_CLASS_SHIFT | priority.priority.max(0) as u64;
@@ -60,41 +60,34 @@ fn affinity(
 ) -> Result<()> {
     let list = b.input.process.exec_cpu_affinity.as_ref().and_then(which).filter(|list| !list.is_empty());
     let Some(list) = list else { return Ok(()) };
-    let mask = bit_list(list).ok_or_else(|| Error::spec(field, format!("{list:?} is no list of CPUs")))?;
-    let mask = b.bytes(&mask);
+    let mask = b.bytes(&bit_list(list, field)?);
     let args = [Arg::Value(0), Arg::Value(mask.len.into()), Arg::Addr(mask.at)];
     b.call(origin(field, format!("run on the CPUs {list}")), libc::SYS_sched_setaffinity, &args);
     Ok(())
 }
 
-/// `0-3,7` as a bit mask of whole words. Numbers above 65,535 are no list of this machine.
-fn bit_list(list: &str) -> Option<Vec<u8>> {
-    let mut mask = vec![0u8; 8];
-    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
-        if first > last {
-            return None;
-        }
-        for bit in usize::from(first)..=usize::from(last) {
-            if bit / 8 >= mask.len() {
-                mask.resize((bit / 64 + 1) * 8, 0);
-            }
+/// `0-3,7` as a bit mask of whole words.
+fn bit_list(list: &str, field: &str) -> Result<Vec<u8>> {
+    let ranges = spec::parse_list(list).map_err(|what| Error::spec(field, what))?;
+    let bits = ranges.iter().map(|(_, last)| *last as usize + 1).max().unwrap_or(0);
+    let mut mask = vec![0u8; bits.max(1).div_ceil(64) * 8];
+    for (first, last) in ranges {
+        for bit in first as usize..=last as usize {
             mask[bit / 8] |= 1 << (bit % 8);
         }
     }
-    Some(mask)
+    Ok(mask)
 }
 
 /// `struct sched_attr` of sched_setattr(2), its first published size.
 fn sched_attr(scheduler: &Scheduler) -> Result<Vec<u8>> {
     const SIZE: u32 = 48;
-    let policy = names::sched_policy(&scheduler.policy).ok_or_else(|| {
+    let policy = names::SCHEDULER_POLICIES.get(&scheduler.policy).ok_or_else(|| {
         Error::spec("process.scheduler.policy", format!("unknown scheduling policy {:?}", scheduler.policy))
     })?;
     let mut flags = 0u64;
     for (i, name) in scheduler.flags.iter().enumerate() {
-        flags |= names::sched_flag(name).ok_or_else(|| {
+        flags |= names::SCHEDULER_FLAGS.get(name).ok_or_else(|| {
             Error::spec(format!("process.scheduler.flags[{i}]"), format!("unknown scheduler flag {name:?}"))
         })?;
     }
@@ -112,18 +105,17 @@ fn sched_attr(scheduler: &Scheduler) -> Result<Vec<u8>> {
 
 fn memory_policy(b: &mut Builder<'_>) -> Result<()> {
     let Some(policy) = &b.input.config.linux.memory_policy else { return Ok(()) };
-    let mode = names::memory_policy_mode(&policy.mode).ok_or_else(|| {
+    let mode = names::MEMORY_POLICY_MODES.get(&policy.mode).ok_or_else(|| {
         Error::spec("linux.memoryPolicy.mode", format!("unknown memory policy {:?}", policy.mode))
     })?;
     let mut value = u64::from(mode);
     for (i, name) in policy.flags.iter().enumerate() {
-        value |= names::memory_policy_flag(name).map(u64::from).ok_or_else(|| {
+        value |= names::MEMORY_POLICY_FLAGS.get(name).map(u64::from).ok_or_else(|| {
             Error::spec(format!("linux.memoryPolicy.flags[{i}]"), format!("unknown memory policy flag {name:?}"))
         })?;
     }
     let nodes = policy.nodes.as_deref().unwrap_or("");
-    let mask = bit_list(nodes)
-        .ok_or_else(|| Error::spec("linux.memoryPolicy.nodes", format!("{nodes:?} is no list of nodes")))?;
+    let mask = bit_list(nodes, "linux.memoryPolicy.nodes")?;
     let args = if nodes.is_empty() {
         [Arg::Value(value), Arg::Value(0), Arg::Value(0)]
     } else {
@@ -154,9 +146,9 @@ mod tests {
 
     #[test]
     fn a_list_becomes_a_mask_of_whole_words() {
-        assert_eq!(bit_list("0-3,7"), Some(vec![0x8f, 0, 0, 0, 0, 0, 0, 0]));
-        assert_eq!(bit_list("64").map(|mask| (mask.len(), mask[8])), Some((16, 1)));
-        assert_eq!(bit_list("3-1"), None);
-        assert_eq!(bit_list("all"), None);
+        assert_eq!(bit_list("0-3,7", "f").unwrap(), [0x8f, 0, 0, 0, 0, 0, 0, 0]);
+        let long = bit_list("64", "f").unwrap();
+        assert_eq!((long.len(), long[8]), (16, 1));
+        assert_eq!(bit_list("3-1", "process.x").unwrap_err().config_field(), Some("process.x"));
     }
 }
