@@ -31,6 +31,7 @@ use crate::config::{Config, Process};
 use crate::error::Result;
 use crate::host::Host;
 use crate::seccomp::Filter;
+pub use crate::sys::mount::MountAttr;
 use builder::Builder;
 use hull_init::op::Slot;
 use std::path::{Path, PathBuf};
@@ -145,33 +146,6 @@ pub struct IdmappedMount {
     pub gids: Vec<crate::config::IdMapping>,
     /// On all mounts below, too.
     pub recursive: bool,
-}
-
-/// `struct mount_attr` without the user namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct MountAttr {
-    /// MOUNT_ATTR_* to set.
-    pub set: u64,
-    /// MOUNT_ATTR_* to clear first.
-    pub clear: u64,
-    /// MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, or 0.
-    pub propagation: u64,
-}
-
-impl MountAttr {
-    /// Whether it would change anything.
-    pub fn is_nothing(&self) -> bool {
-        *self == MountAttr::default()
-    }
-
-    /// As the kernel reads it (`MOUNT_ATTR_SIZE_VER0`).
-    pub fn to_bytes(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&self.set.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&self.clear.to_ne_bytes());
-        bytes[16..24].copy_from_slice(&self.propagation.to_ne_bytes());
-        bytes
-    }
 }
 
 /// What the parent does for the child at a meeting point ([`hull_init::wire::point`]).
