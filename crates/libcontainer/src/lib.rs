@@ -3,6 +3,10 @@
 
 pub mod config;
 mod error;
+pub mod host;
+mod plan;
+pub mod seccomp;
 pub mod spec;
+pub mod state;
 
 pub use error::{Error, Kind, Result, errno_words};

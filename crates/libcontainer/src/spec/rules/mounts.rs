@@ -1,0 +1,58 @@
+//! Rules of `mounts`, but for the meaning of options, which the plan decides.
+
+use super::Faults;
+use super::namespaces::{has, map_is_whole};
+use crate::config::{Config, Mount};
+use crate::spec::{given, is_bind, names};
+
+pub(super) fn destination_is_given(config: &Config, faults: &mut Faults) {
+    for (i, mount) in config.mounts.iter().enumerate() {
+        let field = format_args!("mounts[{i}].destination");
+        if mount.destination.is_empty() {
+            faults.error(field, "the destination of the mount is required");
+        } else if !mount.destination.starts_with('/') {
+            let what = format_args!("{:?} is taken below /: relative destinations are deprecated", mount.destination);
+            faults.warn(field, what);
+        }
+    }
+}
+
+pub(super) fn source_and_type_are_given(config: &Config, faults: &mut Faults) {
+    for (i, mount) in config.mounts.iter().enumerate() {
+        if is_bind(mount) {
+            let sourced = given(&mount.source).is_some();
+            faults.require(sourced, format_args!("mounts[{i}].source"), "a bind mount requires a source");
+        } else if !changes_what_is_there(mount) {
+            let typed = given(&mount.kind).is_some();
+            let what = "a mount requires a type, or one of the options bind and rbind";
+            faults.require(typed, format_args!("mounts[{i}].type"), what);
+        }
+    }
+}
+
+/// A remount or a change of propagation mounts nothing, so that it needs neither source nor type.
+fn changes_what_is_there(mount: &Mount) -> bool {
+    mount.options.iter().any(|option| option == "remount" || names::PROPAGATION.get(option).is_some())
+}
+
+pub(super) fn id_mappings_are_whole(config: &Config, faults: &mut Faults) {
+    for (i, mount) in config.mounts.iter().enumerate() {
+        map_is_whole(&mount.uid_mappings, format_args!("mounts[{i}].uidMappings"), faults);
+        map_is_whole(&mount.gid_mappings, format_args!("mounts[{i}].gidMappings"), faults);
+        match (mount.uid_mappings.is_empty(), mount.gid_mappings.is_empty()) {
+            (true, false) => faults.error(format_args!("mounts[{i}].uidMappings"), "gidMappings require uidMappings"),
+            (false, true) => faults.error(format_args!("mounts[{i}].gidMappings"), "uidMappings require gidMappings"),
+            _ => (),
+        }
+    }
+}
+
+pub(super) fn id_mapped_mounts_have_a_mapping(config: &Config, faults: &mut Faults) {
+    for (i, mount) in config.mounts.iter().enumerate() {
+        let asked = mount.options.iter().find(|option| *option == "idmap" || *option == "ridmap");
+        if let Some(option) = asked.filter(|_| mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty()) {
+            let what = format_args!("{option} requires uidMappings and gidMappings of the mount, or a user namespace");
+            faults.require(has(config, "user"), format_args!("mounts[{i}].options"), what);
+        }
+    }
+}
