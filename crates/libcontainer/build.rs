@@ -4,7 +4,7 @@
 //! wherever libcontainer is a dependency: the sources are found by the `links` metadata of hull-init.
 
 use std::env::{self, VarError};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
@@ -12,7 +12,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
     if let Err(reason) = build() {
-        println!("cargo::error=hull-init, the program that libcontainer starts containers with, cannot be built: {reason}");
+        println!(
+            "cargo::error=hull-init, the program that libcontainer starts containers with, cannot be built: {reason}"
+        );
         exit(1);
     }
 }
@@ -95,14 +97,15 @@ impl Linker {
         Ok(linker)
     }
 
-    fn options(&self) -> Vec<OsString> {
-        let mut options = Vec::new();
-        if let Some(path) = &self.path {
-            options.push("-Clinker=".into());
-            options[0].push(path);
-        }
-        options.extend(self.flavor.iter().map(|flavor| format!("-Clinker-flavor={flavor}").into()));
-        options
+    fn options(&self) -> impl Iterator<Item = OsString> {
+        let option = |name: &str, value: &OsStr| {
+            let mut option = OsString::from(format!("-C{name}="));
+            option.push(value);
+            option
+        };
+        let path = self.path.as_ref().map(|path| option("linker", path));
+        let flavor = self.flavor.as_ref().map(|flavor| option("linker-flavor", flavor.as_ref()));
+        path.into_iter().chain(flavor)
     }
 
     /// Whether it is a linker itself, not a compiler that calls one.

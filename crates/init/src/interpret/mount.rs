@@ -4,7 +4,7 @@ use super::paths::{self, IN_ROOT, Leaf};
 use super::{Run, release};
 use crate::op::{self, Addr, Bytes, Slot};
 use crate::sys::mount::{self, AT_RECURSIVE, MOUNT_ATTR_RDONLY};
-use crate::sys::{AT_FDCWD, Errno, Fd, Result, Text, fs};
+use crate::sys::{Errno, Fd, Result, Text, fs};
 use crate::wire::TEXT;
 
 impl Run {
@@ -86,8 +86,6 @@ impl Run {
             mount::pivot_here()?;
             return mount::detach_here();
         }
-        // A root that is only changed can be left again; over `/` there is nothing else to go back to.
-        mount::move_mount(root, AT_FDCWD, c"/".into())?;
         fs::chroot(c".".into())
     }
 
