@@ -23,5 +23,7 @@
 //! ```
 #![no_std]
 
+pub mod interpret;
 pub mod op;
+pub mod sys;
 pub mod wire;

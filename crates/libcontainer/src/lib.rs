@@ -8,5 +8,6 @@ mod plan;
 pub mod seccomp;
 pub mod spec;
 pub mod state;
+mod sys;
 
 pub use error::{Error, Kind, Result, errno_words};

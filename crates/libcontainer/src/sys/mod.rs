@@ -1,7 +1,8 @@
-//! System calls that rustix does not have, each in a thin safe wrapper. With hull-init, the only unsafe code.
+//! What touches the kernel without a safe interface of rustix, each in a thin safe wrapper: with hull-init, the only unsafe code.
 
 pub mod clone;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
+pub mod program;
 pub mod socket;
