@@ -56,3 +56,77 @@ pub(super) fn id_mapped_mounts_have_a_mapping(config: &Config, faults: &mut Faul
         }
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"type": "tmpfs"}]}"#,
+        "mounts[1].destination",
+        "the destination of the mount is required",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "tmp", "type": "tmpfs"}]}"#,
+        "mounts[1].destination",
+        r#"warning: "tmp" is taken below /: relative destinations are deprecated"#,
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp"}]}"#,
+        "mounts[1].type",
+        "a mount requires a type, or one of the options bind and rbind",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "options": ["rslave"]}]}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "options": ["remount", "ro"]}]}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "options": ["rbind"]}]}"#,
+        "mounts[1].source",
+        "a bind mount requires a source",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "type": "bind", "source": ""}]}"#,
+        "mounts[1].source",
+        "a bind mount requires a source",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "options": ["bind"], "source": "data"}]}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "type": "tmpfs", "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}]}"#,
+        "mounts[1].gidMappings",
+        "uidMappings require gidMappings",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "type": "tmpfs", "gidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}]}"#,
+        "mounts[1].uidMappings",
+        "gidMappings require uidMappings",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "type": "tmpfs", "gidMappings": [{"containerID": 0, "hostID": 1, "size": 1}], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 0}]}]}"#,
+        "mounts[1].uidMappings[0].size",
+        "a range of ids must not be empty",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "type": "tmpfs", "gidMappings": [{"containerID": 0, "hostID": 1, "size": 1}], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}], "options": ["idmap"]}]}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "source": "/tmp", "options": ["rbind", "ridmap"]}]}"#,
+        "mounts[1].options",
+        "ridmap requires uidMappings and gidMappings of the mount, or a user namespace",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/tmp", "source": "/tmp", "options": ["bind", "idmap"]}], "linux": {"namespaces": [{"type": "user", "path": "/run/user"}]}}"#,
+        "",
+        "",
+    ),
+];
