@@ -3,12 +3,16 @@
 //! Plain rustc, because cargo cannot give one crate a static program of another one that no libc is linked to. It works
 //! wherever libcontainer is a dependency: the sources are found by the `links` metadata of hull-init.
 
+#[path = "build/seccomp.rs"]
+mod seccomp;
+
 use std::env::{self, VarError};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 fn main() {
+    seccomp::link();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
     if let Err(reason) = build() {

@@ -188,7 +188,8 @@ operations! {
     /// `execve` of the remembered candidate, or without [`Op::Find`] of each in turn, with argv and envp laid out as the kernel wants them.
     22 Exec { candidates: Addr, argv: Addr, envp: Addr, }
 
-    /// `chdir`, and then refuses to be outside the root (`getcwd` must begin with `/`): CVE-2024-21626.
+    /// `chdir`, and then refuses to be outside the root (`getcwd` must begin with `/`): CVE-2024-21626. After one that
+    /// succeeded, another does nothing: root tries first, then the user.
     23 Chdir { path: Addr, }
 
     /// The umask becomes 0 and the one that was is remembered; at the end [`Op::RestoreUmask`] puts it back.
@@ -197,7 +198,9 @@ operations! {
     /// The remembered umask again.
     25 RestoreUmask { }
 
-    /// Joins the namespace behind a descriptor: `setns(namespace, kinds)`. With a pidfd, `kinds` may be many.
+    /// Joins the namespace behind a descriptor: `setns(namespace, kinds)`. With a pidfd, `kinds` may be many. Once joined
+    /// the place is empty, and joining an empty place does nothing: what was refused (a skipped EPERM) can be tried
+    /// again after the user namespace was joined, and the rest is left alone.
     26 Join { namespace: Slot, kinds: u64, }
 
     /// Moves the process into a time namespace of its own with `offsets` (the text for timens_offsets), through the procfs at `proc`:

@@ -35,6 +35,8 @@ struct Run {
     conversation: Conversation,
     /// The umask that was, for [`Op::RestoreUmask`].
     umask: u32,
+    /// An [`Op::Chdir`] has succeeded.
+    entered: bool,
     /// What [`Op::Find`] has found.
     program: Option<Text<'static>>,
     /// The places of masks which are attached already: the next use needs a clone.
@@ -53,7 +55,7 @@ pub fn run(plan: Plan) -> ! {
     let conversation = Conversation::new(plan.fd(Slot::SYNC).unwrap_or(-1));
     let attached = [Slot::NONE; 2];
     let (object, log): (&[u8], _) = (b"", [0; TEXT]);
-    let mut run = Run { plan, conversation, umask: 0o22, program: None, attached, object, extra: 0, log, logged: 0 };
+    let mut run = Run { plan, conversation, umask: 0o22, entered: false, program: None, attached, object, extra: 0, log, logged: 0 };
     for at in 0..run.plan.count() {
         let Some(step) = run.plan.step(at) else {
             run.conversation.at(at, 0);
@@ -110,10 +112,20 @@ impl Run {
             Op::Barrier { listener, keep } => self.barrier(listener, keep)?,
             Op::Find { candidates } => self.find(candidates)?,
             Op::Exec { candidates, argv, envp } => self.exec(candidates, argv, envp)?,
-            Op::Chdir { path } => identity::chdir(self.plan.text(path)?)?,
+            Op::Chdir { path } => {
+                if !self.entered {
+                    identity::chdir(self.plan.text(path)?)?;
+                    self.entered = true;
+                }
+            }
             Op::ClearUmask {} => self.umask = fs::umask(0),
             Op::RestoreUmask {} => _ = fs::umask(self.umask),
-            Op::Join { namespace, kinds } => process::setns(self.plan.fd(namespace)?, kinds)?,
+            Op::Join { namespace, kinds } => {
+                if let Ok(fd) = self.plan.fd(namespace) {
+                    process::setns(fd, kinds)?;
+                    self.plan.set(namespace, -1);
+                }
+            }
             Op::TimeNamespace { proc, offsets } => {
                 identity::time_namespace(self.plan.fd(proc)?, self.plan.bytes(offsets)?)?;
             }

@@ -65,8 +65,7 @@ impl Launched {
 }
 
 /// Performs `plan`. On an error there is no child left.
-pub(crate) fn perform(plan: &Plan, launch: Launch<'_>) -> Result<Launched> {
-    let mut launch = launch;
+pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Launched> {
     let (ours, theirs) = socket::pair().map_err(|errno| Error::sys("make a socket pair", errno))?;
     let slots = open::all(plan, &mut launch, theirs)?;
     let file = plan_file(plan, &slots.numbers)?;

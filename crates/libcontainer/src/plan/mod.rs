@@ -26,6 +26,7 @@ mod sysctl;
 
 pub use builder::{Origin, Plan};
 pub use explain::Explanation;
+pub(crate) use namespaces::setgroups_denied;
 
 use crate::config::{Config, Process};
 use crate::error::Result;

@@ -123,9 +123,10 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
         let mut attrs: Vec<_> = super::rootfs::base_propagation(b.input.config).map(|attr| (attr, true)).into_iter().collect();
         for (attr, all) in attrs_of(options) {
             match attrs.last_mut() {
-                // One call for what one call can say.
-                Some((base, true)) if all => *base = MountAttr { propagation: base.propagation, ..attr },
-                Some((base, true)) if !recursive => *base = MountAttr { propagation: base.propagation, ..attr },
+                // One call for what one call can say; without mounts below, recursive or not is the same.
+                Some((base, true)) if (all || !recursive) && base.set | base.clear == 0 => {
+                    *base = MountAttr { propagation: base.propagation, ..attr };
+                }
                 _ => attrs.push((attr, all)),
             }
         }
@@ -185,8 +186,8 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     }
     let params = params_of(b, mount, kind, target);
     let is_dev = inside(&mount.destination) == "dev";
-    let readonly_later = is_dev && target.options.attr_set & libc::MOUNT_ATTR_RDONLY != 0;
-    let attrs = target.options.attr_set & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
+    let readonly_later = is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
+    let attrs = (target.options.attr_set | target.options.rec_attr_set) & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
     if target.options.tmpcopyup && kind == "tmpfs" && b.parent_mounts() {
         let from = inside(&mount.destination);
         let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());
@@ -205,7 +206,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
 
 fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Vec<(String, Option<String>)> {
     let mut params = Vec::new();
-    if let Some(source) = mount.source.as_deref().filter(|s| !s.is_empty() && *s != kind) {
+    if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
         params.push(("source".to_owned(), Some(source.to_owned())));
     }
     // Read-only is the mount: the file system may be shared with others, or still have to be filled.

@@ -195,7 +195,10 @@ fn prepare(shared: &Shared) -> i32 {
 /// A system call that leaves errno alone: it is the parent's.
 fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
     // SAFETY: the callers above pass descriptors, flags and pointers to live memory.
-    unsafe { hull_init::sys::syscall(number as usize, [a, b, c, d, e, 0]) }
+    match unsafe { hull_init::sys::raw(number as usize, [a, b, c, d, e, 0]) } {
+        Ok(result) => result as isize,
+        Err(errno) => -isize::from(errno.0 as i16),
+    }
 }
 
 /// clone3(2), whose child continues in `entry(data)` on the stack of `args`.
@@ -279,4 +282,57 @@ unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data:
         );
     }
     result
+}
+
+/// A user namespace with these maps (as /proc/PID/uid_map has them), for id-mapped mounts: made by a child that does
+/// nothing but wait until the maps are written and the namespace is open.
+///
+/// # Errors
+/// What the kernel refuses of the namespace or of the maps.
+pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Errno> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let mut stack = Vec::<u8>::with_capacity(STACK);
+    let base = (stack.as_mut_ptr() as usize).next_multiple_of(16);
+    let mut pidfd: RawFd = -1;
+    let args = CloneArgs {
+        flags: libc::CLONE_VM as u64 | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | libc::CLONE_NEWUSER as u64,
+        pidfd: &raw mut pidfd as u64,
+        stack: base as u64,
+        stack_size: (STACK - 16) as u64 & !15,
+        ..CloneArgs::default()
+    };
+    let waits_at = [read.as_raw_fd(), write.as_raw_fd()];
+    // SAFETY: as in `spawn`; the child has ended before the stack and `waits_at` are dropped below.
+    let result = unsafe { clone3(&args, waiter, (&raw const waits_at).cast_mut().cast()) };
+    if result < 0 {
+        return Err(Errno::from_raw_os_error(-result as i32));
+    }
+    // SAFETY: the kernel put a new descriptor there (CLONE_PIDFD).
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let of_child = |file: &str| format!("/proc/{result}/{file}");
+    let put = |file: &str, text: &str| std::fs::write(of_child(file), text).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO));
+    let namespace = put("uid_map", uids).and_then(|()| put("gid_map", gids)).and_then(|()| {
+        rustix::fs::open(of_child("ns/user"), rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
+    });
+    drop(write);
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // The child tells nobody of its end (no exit signal), so only this asks for it, and no handler of the caller's does.
+    // SAFETY: a pidfd of ours and memory for the answer.
+    while unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as u32, info.as_mut_ptr(), libc::WEXITED | libc::__WALL) } < 0
+        && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+    {}
+    drop(stack);
+    namespace
+}
+
+/// Waits for the end of the pipe's writers and ends.
+extern "C" fn waiter(pipe: *mut c_void) -> ! {
+    // SAFETY: the parent keeps the array until this process is gone.
+    let [read, write] = unsafe { *pipe.cast::<[RawFd; 2]>() };
+    raw(libc::SYS_close, [write as usize, 0, 0, 0, 0]);
+    let mut byte = 0u8;
+    raw(libc::SYS_read, [read as usize, &raw mut byte as usize, 1, 0, 0]);
+    raw(libc::SYS_exit_group, [0; 5]);
+    // Not reached: exit_group(2) cannot fail.
+    std::process::abort()
 }

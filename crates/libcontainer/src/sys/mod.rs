@@ -1,5 +1,6 @@
 //! What touches the kernel without a safe interface of rustix, each in a thin safe wrapper: with hull-init, the only unsafe code.
 
+pub mod bpf;
 pub mod clone;
 pub mod limits;
 pub mod mount;
