@@ -100,7 +100,7 @@ fn directories(names: &str) -> Vec<PathBuf> {
 }
 
 fn magic(path: &Path) -> Option<i64> {
-    statfs(path).ok().map(|stat| stat.f_type as i64)
+    statfs(path).ok().map(|stat| stat.f_type)
 }
 
 #[cfg(test)]
