@@ -3,6 +3,7 @@
 
 pub mod config;
 mod error;
+pub mod seccomp;
 pub mod spec;
 pub mod state;
 
