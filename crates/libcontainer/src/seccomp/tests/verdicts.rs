@@ -356,10 +356,23 @@ fn what_the_library_or_the_kernel_cannot_do_names_its_field() {
         {"names": ["write", "read"], "action": "SCMP_ACT_TRAP", "args": arg}]}));
     assert_eq!((error.kind(), error.config_field()), (Kind::InvalidSpec, Some("linux.seccomp.syscalls[1].names[1]")));
 
-    let names = ["ioctl", "read", "write", "close", "lseek", "openat"];
-    let rules: Vec<_> = (0..100_u64)
+    let names = [
+        "ioctl",
+        "read",
+        "write",
+        "close",
+        "lseek",
+        "openat",
+        "fcntl",
+        "madvise",
+        "getsockopt",
+        "kill",
+        "fchmod",
+        "prctl",
+    ];
+    let rules: Vec<_> = (0..900_u64)
         .map(|n| {
-            json!({"names": names, "action": "SCMP_ACT_ERRNO",
+            json!({"names": [names[n as usize % names.len()]], "action": "SCMP_ACT_ERRNO",
                 "args": [{"index": 1, "value": n << 33 | n, "op": "SCMP_CMP_EQ"}]})
         })
         .collect();
