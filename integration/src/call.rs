@@ -218,14 +218,19 @@ impl Output {
     /// Asserts that standard error contains a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "expected «{text}» on standard error: {self}");
+        assert!(self.mentions(text), "expected «{text}» on standard error: {self}");
         self
+    }
+
+    /// Whether standard error contains a text, plainly or as the quoted form of the logs.
+    pub fn mentions(&self, text: &str) -> bool {
+        self.stderr.contains(text) || self.stderr.contains(&text.replace('"', "\\\""))
     }
 
     /// Asserts that standard error contains one of the texts.
     #[track_caller]
     pub fn says_one_of(self, texts: &[&str]) -> Self {
-        assert!(texts.iter().any(|text| self.stderr.contains(text)), "expected one of {texts:?} on standard error: {self}");
+        assert!(texts.iter().any(|text| self.mentions(text)), "expected one of {texts:?} on standard error: {self}");
         self
     }
 
