@@ -28,8 +28,8 @@ impl FdSocket {
         self.path.to_str().unwrap()
     }
 
-    /// Accepts one connection and takes its bytes and descriptors until its end.
-    pub fn receive(&self) -> (Vec<u8>, Vec<OwnedFd>) {
+    /// Accepts one connection and takes its bytes and descriptors until they are enough, or its end.
+    pub fn receive(&self, enough: impl Fn(&[u8], &[OwnedFd]) -> bool) -> (Vec<u8>, Vec<OwnedFd>) {
         assert!(readable(&self.listener, crate::PATIENCE), "nobody connected to {}", self.path.display());
         let (stream, _) = self.listener.accept().unwrap();
         let (mut bytes, mut fds) = (Vec::new(), Vec::new());
@@ -48,12 +48,15 @@ impl FdSocket {
                 return (bytes, fds);
             }
             bytes.extend_from_slice(&buffer[..got.bytes]);
+            if enough(&bytes, &fds) {
+                return (bytes, fds);
+            }
         }
     }
 
     /// Accepts one connection and takes the one terminal it brings.
     pub fn terminal(&self) -> Terminal {
-        let (_, mut fds) = self.receive();
+        let (_, mut fds) = self.receive(|_, fds| !fds.is_empty());
         assert_eq!(fds.len(), 1, "descriptors through the console socket");
         Terminal { master: File::from(fds.remove(0)) }
     }

@@ -22,11 +22,9 @@ pub fn as_user(id: u32) -> Vec<String> {
 /// A process in a cgroup of its own in every v1 hierarchy: where a relative `cgroupsPath` starts.
 pub fn in_cgroup(name: &str) -> Vec<String> {
     let script = format!(
-        "for dir in /sys/fs/cgroup/*/; do \
-           mkdir -p \"$dir{name}\"; \
-           if [ -e \"$dir{name}/cpuset.cpus\" ]; then \
-             cat $dir/cpuset.cpus > $dir{name}/cpuset.cpus; cat $dir/cpuset.mems > $dir{name}/cpuset.mems; fi; \
-           echo $$ > \"$dir{name}/cgroup.procs\"; done; exec \"$@\""
+        "set -e; for top in /sys/fs/cgroup/*/; do own=${{top}}{name}; mkdir -p $own; \
+         if [ -e $own/cpuset.cpus ]; then cat $top/cpuset.cpus > $own/cpuset.cpus; cat $top/cpuset.mems > $own/cpuset.mems; fi; \
+         echo $$ > $own/cgroup.procs; done; exec \"$@\""
     );
     ["sh", "-c", &script, "sh"].map(str::to_owned).to_vec()
 }
