@@ -3,10 +3,11 @@
 //   account CPU_STAT ERRORS COMMAND [ARG]... [';' COMMAND [ARG]...]...
 //
 // CPU_STAT is the cpu.stat file of the cgroup everything runs in, ERRORS the file that gets standard error.
-// The command `@reap` waits until no descendant is left. One line is written to standard output, six numbers:
+// A COMMAND may begin with a NAME=VALUE, as in a shell; `@reap` waits until no descendant is left and `@leave`, as
+// the last one, leaves them be. One line is written to standard output, six numbers:
 //   wall ns, from the first command's start to the last one's exit
 //   processor µs (user + system) of all processes, by wait4; this program's own are not in it
-//   processor µs of the cgroup, this program included: a check that wait4 missed nobody
+//   processor µs of the cgroup without this program's: a check that wait4 missed nobody
 //   largest resident size of any one process, KiB
 //   commands that succeeded
 //   exit status of the one that did not (128 + signal), or 0
@@ -41,13 +42,22 @@ static long long now_ns(void)
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static long long cgroup_us(int stat)
+static long long spent_us(const struct rusage *used)
+{
+    return (used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000LL + used->ru_utime.tv_usec + used->ru_stime.tv_usec;
+}
+
+// Processor time of everybody else in the cgroup until now.
+static long long others_us(int stat)
 {
     char text[64] = {0};
     long long usage = 0;
+    struct rusage own;
+    // First, since it also brings the cgroup's count of this running program up to date.
+    getrusage(RUSAGE_SELF, &own);
     if (pread(stat, text, sizeof text - 1, 0) < 0 || sscanf(text, "usage_usec %lld", &usage) != 1)
         fail("cpu.stat");
-    return usage;
+    return usage - spent_us(&own);
 }
 
 // Waits for `wanted`, or with -1 for every descendant; returns the status of the last one.
@@ -61,8 +71,7 @@ static int wait_for(pid_t wanted)
             return status;
         if (pid < 0)
             fail("wait4");
-        processor_us += (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000LL + used.ru_utime.tv_usec +
-                        used.ru_stime.tv_usec;
+        processor_us += spent_us(&used);
         if (used.ru_maxrss > largest_kib)
             largest_kib = used.ru_maxrss;
         if (pid == wanted)
@@ -72,7 +81,6 @@ static int wait_for(pid_t wanted)
 
 int main(int argc, char **argv)
 {
-    char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     if (argc < 4) {
         fprintf(stderr, "usage: account CPU_STAT ERRORS COMMAND [ARG]... [';' COMMAND [ARG]...]...\n");
         return 125;
@@ -88,8 +96,8 @@ int main(int argc, char **argv)
     posix_spawn_file_actions_addopen(&streams, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&streams, 2, argv[2], O_WRONLY | O_CREAT | O_APPEND, 0600);
 
-    int done = 0, failure = 0;
-    long long before_us = cgroup_us(stat), begin = now_ns(), end = begin;
+    int done = 0, failure = 0, leave = 0;
+    long long before_us = others_us(stat), begin = now_ns(), end = begin;
     for (char **command = argv + 3; *command && !failure;) {
         char **after = command;
         while (*after && strcmp(*after, ";"))
@@ -98,8 +106,13 @@ int main(int argc, char **argv)
         *after = NULL;
         if (!strcmp(*command, "@reap")) {
             wait_for(-1);
+        } else if (!strcmp(*command, "@leave")) {
+            leave = 1;
         } else {
             pid_t pid;
+            char *environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL, NULL};
+            if (strchr(*command, '=') && command[1])
+                environment[1] = *command++;
             errno = posix_spawnp(&pid, *command, &streams, NULL, command, environment);
             if (errno)
                 fail(*command);
@@ -111,9 +124,9 @@ int main(int argc, char **argv)
         command = next;
     }
     // After a failure a container may be waiting for a start that never comes: who called cleans up.
-    if (!failure)
+    if (!failure && !leave)
         wait_for(-1);
-    printf("%lld %lld %lld %ld %d %d\n", end - begin, processor_us, cgroup_us(stat) - before_us, largest_kib, done,
+    printf("%lld %lld %lld %ld %d %d\n", end - begin, processor_us, others_us(stat) - before_us, largest_kib, done,
            failure);
     return 0;
 }
