@@ -31,6 +31,7 @@ VERBS = ("run", "cycle", "exec")
 CONCURRENT = 100
 WARM_UP = 3
 TIMEOUT_S = 60
+GROWING = ("/mountinfo", "/mounts", "/mountstats")
 
 
 class Failed(Exception):
@@ -153,7 +154,7 @@ class Bench:
             bare, loaded = ([*extra, contender.path, "--version"] for extra in ([], preload))
             pairs = [(self.account([bare]), self.account([loaded])) for _ in range(30)]
             cost = report.median([b.cpu_ms - a.cpu_ms for a, b in pairs])
-            calls = self.count_calls([loaded]) - self.count_calls([bare])
+            calls = self.trace([loaded])[0] - self.trace([bare])[0]
             contender.environment = preload
             contender.notes.append(
                 f"{contender.name} by itself ends here with `{str(failure).split(': ', 1)[1]}`: this machine withholds "
@@ -258,18 +259,22 @@ class Bench:
                     continue
                 if number >= 0:
                     samples[contender.name].append(sample)
-        calls = {}
+        calls, growing = {}, {}
         for contender in contenders:
-            if contender.name not in failures:
+            name = contender.name
+            if name not in failures:
                 try:
-                    calls[contender.name] = self.count_calls(self.steps(contender, verb, kind, self.next_id()))
+                    calls[name], growing[name] = self.trace(self.steps(contender, verb, kind, self.next_id()))
                 except Failed as failure:
-                    failures[contender.name] = f"under strace: {failure}"
+                    failures[name] = f"under strace: {failure}"
         self.stop_sleepers(contenders)
-        return {"samples": samples, "failures": failures, "calls": calls}
+        return {"samples": samples, "failures": failures, "calls": calls, "growing": growing}
 
-    def count_calls(self, steps):
-        """System calls over all processes of the steps, as `strace -f -c` would count them, account.c's left out."""
+    def trace(self, steps):
+        """System calls over all processes of the steps, as `strace -f -c` would count them, account.c's left out.
+
+        Also how many of them open what grows with the number of containers on the host.
+        """
         log = BENCH / "strace"
         ERRORS.unlink(missing_ok=True)
         words = [word for step in steps for word in [*step, ";"]][:-1]
@@ -277,9 +282,10 @@ class Bench:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         if done.returncode or int(done.stdout.split()[4]) != len(steps):
             raise Failed(last_line(ERRORS))
-        count = strace_log.total(strace_log.without_launcher(strace_log.read(log)))
+        processes = strace_log.without_launcher(strace_log.read(log))
         log.unlink()
-        return count
+        opened = [c.text for p in processes for c in p.calls if c.name.startswith("open")]
+        return strace_log.total(processes), sum(any(name in text for name in GROWING) for text in opened)
 
     def waiting(self, contender):
         """Size and memory of one container's first process while it waits for `start`."""
@@ -397,4 +403,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
