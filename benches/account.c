@@ -44,7 +44,8 @@ static long long now_ns(void)
 
 static long long spent_us(const struct rusage *used)
 {
-    return (used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000LL + used->ru_utime.tv_usec + used->ru_stime.tv_usec;
+    long long seconds = used->ru_utime.tv_sec + used->ru_stime.tv_sec;
+    return seconds * 1000000 + used->ru_utime.tv_usec + used->ru_stime.tv_usec;
 }
 
 // Processor time of everybody else in the cgroup until now.

@@ -14,7 +14,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 APPLETS = ("true", "sleep", "sh")
-COMPARISONS = {"SCMP_CMP_" + name: number for number, name in enumerate(("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"), 1)}
+# By libseccomp's enum scmp_compare.
+COMPARISONS = {"SCMP_CMP_NE": 1, "SCMP_CMP_EQ": 4, "SCMP_CMP_MASKED_EQ": 7}
 ARCHITECTURES = {"x86_64": ["X86_64", "X86", "X32"], "aarch64": ["AARCH64", "ARM"], "riscv64": ["RISCV64"]}
 
 

@@ -52,8 +52,8 @@ int main(void)
         }
         int call = seccomp_syscall_resolve_name(name);
         if (call != __NR_SCMP_ERROR)
-            must(seccomp_rule_add_array(filter, number ? SCMP_ACT_ERRNO(number) : SCMP_ACT_ALLOW, call, count, conditions),
-                 line);
+            must(seccomp_rule_add_array(filter, number ? SCMP_ACT_ERRNO(number) : SCMP_ACT_ALLOW, call, count,
+                                        conditions), line);
     }
     must(filter ? 0 : -EINVAL, "no default given");
     must(seccomp_export_bpf(filter, STDOUT_FILENO), "export");

@@ -1,8 +1,8 @@
 """Measures hull beside its peers and the floor, interleaved, and hands the samples to report.py. `run` calls it.
 
-It runs inside `v2-view`: /sys/fs/cgroup is a cgroup of its own, /run an empty tmpfs, and both go when it ends. In each round
-each runtime does the same once, in an order shuffled anew, so that what one leaves the kernel to clean up (namespaces
-are torn down in the background) falls on each of the others equally often.
+It runs inside `v2-view`: /sys/fs/cgroup is a cgroup of its own, /run an empty tmpfs, and both go when it ends. In each
+round each runtime does the same once, in an order shuffled anew, so that what one leaves the kernel to clean up
+(namespaces are torn down in the background) falls on each of the others equally often.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import bundle  # noqa: E402
+import memory_of  # noqa: E402
 import report  # noqa: E402
 import strace_log  # noqa: E402
 
@@ -29,6 +30,7 @@ ERRORS = BENCH / "stderr"
 FILTERS = ("plain", "seccomp")
 VERBS = ("run", "cycle", "exec")
 CONCURRENT = 100
+BESIDE_ROUNDS = 20
 WARM_UP = 3
 TIMEOUT_S = 60
 GROWING = ("/mountinfo", "/mounts", "/mountstats")
@@ -278,7 +280,8 @@ class Bench:
         log = BENCH / "strace"
         ERRORS.unlink(missing_ok=True)
         words = [word for step in steps for word in [*step, ";"]][:-1]
-        command = ["strace", *strace_log.OPTIONS, "-o", log, self.tools / "account", CGROUPS / "cpu.stat", ERRORS, *words]
+        tracer = ["strace", *strace_log.OPTIONS, "-o", log]
+        command = [*tracer, self.tools / "account", CGROUPS / "cpu.stat", ERRORS, *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         if done.returncode or int(done.stdout.split()[4]) != len(steps):
             raise Failed(last_line(ERRORS))
@@ -297,85 +300,65 @@ class Bench:
         try:
             peak = self.account([create, ["@leave"]]).peak_kib
             pid = pid_file.read_text().strip()
-            memory = smaps(pid)
+            memory = memory_of.smaps(pid)
             memory["image"] = os.stat(f"/proc/{pid}/exe").st_size
         finally:
             self.discard(contender, identity)
         return memory | {"create_peak": peak}
 
-    def crowd(self, contender):
-        """A hundred creates at once: memory of the waiting inits, and of everything at its height while they are made."""
+    def alone_or_beside(self, several):
+        """Processor time of a `run` by each of the contenders as it is now, ms by name."""
+        samples = {contender.name: [] for contender in several}
+        for _ in range(BESIDE_ROUNDS):
+            for contender in several:
+                sample = self.account(self.steps(contender, "run", "plain", self.next_id()))
+                samples[contender.name].append(sample.cpu_ms)
+        return {name: report.median(values) for name, values in samples.items()}
+
+    def crowd(self, contender, floor):
+        """A hundred creates at once: memory of the waiting inits, and of everything at its height meanwhile.
+
+        Then how much more a `run` costs beside those hundred than alone, and how much of that is the kernel's.
+        """
+        alone = self.alone_or_beside([floor, contender])
         directory = str(self.bundles["true", "plain"])
         names = [f"crowd{number}" for number in range(CONCURRENT)]
         pid_files = {name: BENCH / f"pid-{name}" for name in names}
-        shared_before, begin, height = shmem_kib(), time.monotonic(), 0
+        shared_before, height = memory_of.shmem_kib(), 0
         calls = [
             contender.spawn("create", "--bundle", directory, "--pid-file", str(pid_files[name]), name) for name in names
         ]
         while any(call.process.poll() is None for call in calls):
-            height = max(height, sum(smaps(pid)["pss"] for pid in pids_of_the_view()) + shmem_kib() - shared_before)
-        seconds = time.monotonic() - begin
+            everyone = sum(memory_of.smaps(pid)["pss"] for pid in memory_of.pids_of_the_view())
+            height = max(height, everyone + memory_of.shmem_kib() - shared_before)
         try:
             for call in calls:
                 call.finish()
-            memory = [smaps(pid_files[name].read_text().strip()) for name in names]
-            shared = shmem_kib() - shared_before
+            memory = [memory_of.smaps(pid_files[name].read_text().strip()) for name in names]
+            shared = memory_of.shmem_kib() - shared_before
+            beside = self.alone_or_beside([floor, contender])
         finally:
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(lambda name: self.discard(contender, name), names))
             for pid_file in pid_files.values():
                 pid_file.unlink(missing_ok=True)
         total = {key: sum(one[key] for one in memory) for key in ("pss", "rss", "private")}
-        return {**total, "shmem": shared, "height": max(height, total["pss"] + shared), "seconds": seconds}
+        ratios = {name: beside[name] / alone[name] for name in alone}
+        return {**total, "shmem": shared, "height": max(height, total["pss"] + shared), "beside": ratios}
 
     def memory(self, contenders):
         rows, failures = {}, {c.name: c.absent for c in contenders if c.absent}
         for contender in contenders:
             if contender.name == "floor" or contender.absent:
                 continue
-            row = {"binary": os.stat(contender.path).st_size, "libraries": libraries(contender.path)}
+            row = {"binary": os.stat(contender.path).st_size, "libraries": memory_of.libraries(contender.path)}
             try:
                 row |= self.waiting(contender)
-                row["crowd"] = self.crowd(contender)
+                row["crowd"] = self.crowd(contender, contenders[0])
             except (Failed, OSError) as failure:
                 failures[contender.name] = str(failure)
             rows[contender.name] = row
         return {"rows": rows, "failures": failures}
-
-
-def smaps(pid):
-    """Memory of a process in KiB from smaps_rollup; zeros for one that is gone or going."""
-    found = {"rss": 0, "pss": 0, "private": 0}
-    keys = {"Rss:": "rss", "Pss:": "pss", "Private_Clean:": "private", "Private_Dirty:": "private"}
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            name, value, *_ = line.split()
-            if name in keys:
-                found[keys[name]] += int(value)
-    except (OSError, ValueError):
-        pass
-    return found
-
-
-def libraries(path):
-    """Bytes of the shared libraries a program maps; 0 for a static one."""
-    asked = subprocess.run(["ldd", path], capture_output=True, text=True, check=False)
-    words = [word for line in asked.stdout.splitlines() for word in line.split() if word.startswith("/")]
-    return sum(os.stat(os.path.realpath(word)).st_size for word in words)
-
-
-def pids_of_the_view():
-    found = []
-    for directory, _, _ in os.walk(CGROUPS):
-        try:
-            found += (Path(directory) / "cgroup.procs").read_text().split()
-        except OSError:
-            continue
-    return [pid for pid in found if pid != str(os.getpid())]
-
-
-def shmem_kib():
-    return next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("Shmem:"))
 
 
 def main():

@@ -37,7 +37,8 @@ class Process:
 
     @property
     def programs(self):
-        found = [re.search(r'"([^"]*)"(?:, \["([^"]*)")?', c.text) for c in self.calls if c.name in ("execve", "execveat") and c.result == "0"]
+        done = [c.text for c in self.calls if c.name in ("execve", "execveat") and c.result == "0"]
+        found = [re.search(r'"([^"]*)"(?:, \["([^"]*)")?', text) for text in done]
         return [m.group(1) or m.group(2) or "(a descriptor)" for m in found if m]
 
 
