@@ -5,7 +5,7 @@ use hull_init::op::{Addr, Bytes, Op, Slot, Step};
 use hull_init::wire::{self, Header, Message};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,18 +19,24 @@ pub struct Draft {
     steps: Vec<Step>,
     kinds: i32,
     stdio: [Stdio; 3],
+    traced: bool,
 }
 
 impl Draft {
     /// An empty plan for a process with new namespaces (CLONE_NEW*).
     pub fn new(kinds: i32) -> Draft {
         let stdio = [Stdio::null(), Stdio::inherit(), Stdio::inherit()];
-        Draft { arena: Vec::new(), fds: vec![None], steps: Vec::new(), kinds, stdio }
+        Draft { arena: Vec::new(), fds: vec![None], steps: Vec::new(), kinds, stdio, traced: false }
     }
 
     /// What standard input, output and error are.
     pub fn stdio(&mut self, stdio: [Stdio; 3]) {
         self.stdio = stdio;
+    }
+
+    /// Stops the program before its first instruction, traced by the thread that starts it.
+    pub fn traced(&mut self) {
+        self.traced = true;
     }
 
     fn put(&mut self, bytes: &[u8]) -> Addr {
@@ -173,38 +179,48 @@ impl Draft {
         let plan = rustix::fs::memfd_create("plan", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         let layout = self.lay_out(&numbers);
         assert_eq!(rustix::io::write(&plan, &layout).unwrap(), layout.len());
-        execute(&plan, numbers, self.kinds, self.stdio, socket)
+        self.execute(&plan, numbers, socket)
     }
-}
 
-/// Starts the program on whatever `plan` is.
-pub fn execute(plan: &OwnedFd, inherited: Vec<RawFd>, kinds: i32, stdio: [Stdio; 3], socket: OwnedFd) -> Running {
-    let program = sealed().unwrap();
-    let argument = CString::new(plan.as_raw_fd().to_string()).unwrap();
-    let (program_fd, plan_fd) = (program.as_raw_fd(), plan.as_raw_fd());
-    let [input, output, error] = stdio;
-    let mut command = Command::new("hull-init");
-    command.stdin(input).stdout(output).stderr(error);
-    let enter = move || {
-        let argv = [c"hull-init".as_ptr(), argument.as_ptr(), std::ptr::null()];
-        let envp = [std::ptr::null::<libc::c_char>()];
-        // SAFETY: system calls only, on descriptors and strings that live.
-        unsafe {
-            if kinds != 0 && libc::unshare(kinds) != 0 {
-                return Err(std::io::Error::last_os_error());
+    /// Starts the program on whatever `plan` is, from a caller that ignores and blocks signals.
+    pub fn execute(self, plan: &OwnedFd, inherited: Vec<RawFd>, socket: OwnedFd) -> Running {
+        let (kinds, traced) = (self.kinds, self.traced);
+        let program = sealed().unwrap();
+        let argument = CString::new(plan.as_raw_fd().to_string()).unwrap();
+        let (program_fd, plan_fd) = (program.as_raw_fd(), plan.as_raw_fd());
+        let [input, output, error] = self.stdio;
+        let mut command = Command::new("hull-init");
+        command.stdin(input).stdout(output).stderr(error);
+        let enter = move || {
+            let argv = [c"hull-init".as_ptr(), argument.as_ptr(), std::ptr::null()];
+            let envp = [std::ptr::null::<libc::c_char>()];
+            // SAFETY: system calls only, on descriptors and strings that live.
+            unsafe {
+                if kinds != 0 && libc::unshare(kinds) != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                for fd in inherited.iter().chain([&plan_fd]).filter(|fd| **fd >= 0) {
+                    libc::fcntl(*fd, libc::F_SETFD, 0);
+                }
+                libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+                let mut all = std::mem::zeroed();
+                libc::sigfillset(&mut all);
+                // The stop of a traced exec is this signal.
+                libc::sigdelset(&mut all, libc::SIGTRAP);
+                libc::sigprocmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+                if traced {
+                    libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+                }
+                let (argv, envp) = (argv.as_ptr(), envp.as_ptr());
+                libc::syscall(libc::SYS_execveat, program_fd, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH);
             }
-            for fd in inherited.iter().chain([&plan_fd]).filter(|fd| **fd >= 0) {
-                libc::fcntl(*fd, libc::F_SETFD, 0);
-            }
-            let (argv, envp) = (argv.as_ptr(), envp.as_ptr());
-            libc::syscall(libc::SYS_execveat, program_fd, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH);
-        }
-        Err(std::io::Error::last_os_error())
-    };
-    // SAFETY: between fork and exec there is no allocation and no lock.
-    unsafe { command.pre_exec(enter) };
-    let child = command.spawn().unwrap();
-    Running { pids: vec![child.id() as i32], socket, child }
+            Err(std::io::Error::last_os_error())
+        };
+        // SAFETY: between fork and exec there is no allocation and no lock.
+        unsafe { command.pre_exec(enter) };
+        let child = command.spawn().unwrap();
+        Running { pids: vec![child.id() as i32], socket }
+    }
 }
 
 /// What the program has said.
@@ -216,7 +232,6 @@ pub struct Said {
 
 /// A program that runs. Dropped, it is killed.
 pub struct Running {
-    pub child: std::process::Child,
     /// The process, and those it has gone on as.
     pub pids: Vec<i32>,
     pub socket: OwnedFd,
@@ -278,6 +293,29 @@ impl Running {
         let rollup = self.proc("smaps_rollup");
         let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Lets a traced process run to its end: the system calls it makes.
+    pub fn trace(&mut self) -> Vec<i64> {
+        let pid = self.pids.pop().unwrap();
+        let (mut calls, mut status) = (Vec::new(), 0);
+        // SAFETY: the process is this thread's tracee; the kernel writes at most the given size.
+        unsafe {
+            assert_eq!(libc::waitpid(pid, &mut status, 0), pid);
+            libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL);
+            loop {
+                libc::ptrace(libc::PTRACE_SYSCALL, pid, 0, 0);
+                assert_eq!(libc::waitpid(pid, &mut status, 0), pid);
+                if !libc::WIFSTOPPED(status) {
+                    return calls;
+                }
+                let mut info: libc::ptrace_syscall_info = std::mem::zeroed();
+                libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size_of_val(&info), &raw mut info);
+                if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
+                    calls.push(info.u.entry.nr as i64);
+                }
+            }
+        }
     }
 
     /// Waits for the end of the process: exit code, or minus the signal.
