@@ -218,6 +218,7 @@ impl Draft {
         };
         // SAFETY: between fork and exec there is no allocation and no lock.
         unsafe { command.pre_exec(enter) };
+        #[expect(clippy::zombie_processes, reason = "Running waits for it, and for what it goes on as")]
         let child = command.spawn().unwrap();
         Running { pids: vec![child.id() as i32], socket }
     }
@@ -321,8 +322,8 @@ impl Running {
     /// Waits for the end of the process: exit code, or minus the signal.
     pub fn wait(&mut self) -> i32 {
         let mut status = 0;
-        // SAFETY: the status is written.
         let pid = self.pids.pop().unwrap();
+        // SAFETY: the status is written.
         assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
         if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) }
     }
