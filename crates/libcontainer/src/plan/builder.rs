@@ -35,8 +35,6 @@ pub struct Plan {
     pub opens: Vec<Open>,
     /// CLONE_NEW* flags of the clone.
     pub clone: u64,
-    /// The child waits after the clone, before its exec, until its id maps are written.
-    pub gate: bool,
     /// What the child does.
     pub steps: Vec<Step>,
     /// For each step, why.
@@ -139,16 +137,6 @@ impl<'a> Builder<'a> {
     /// Flags of the clone.
     pub fn clone_flags(&mut self, flags: u64) {
         self.plan.clone |= flags;
-    }
-
-    /// Whether the clone or a step makes the namespace kind anew.
-    pub fn cloned(&self, flag: u64) -> bool {
-        self.plan.clone & flag != 0
-    }
-
-    /// The child waits for its id maps before its exec.
-    pub fn gate(&mut self) {
-        self.plan.gate = true;
     }
 
     pub fn warn(&mut self, text: String) {
