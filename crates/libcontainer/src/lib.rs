@@ -4,5 +4,6 @@
 pub mod config;
 mod error;
 pub mod spec;
+pub mod state;
 
 pub use error::{Error, Kind, Result, errno_words};
