@@ -51,7 +51,7 @@ pub fn bundle(globals: &Globals, given: &Given) -> Result<Bundle, Failure> {
     }
     let bundle = Bundle::load(given.path("bundle").unwrap_or(Path::new(".")))?;
     for warning in bundle.warnings() {
-        globals.log.warning(warning);
+        globals.log.warning(&warning.to_string());
     }
     Ok(bundle)
 }

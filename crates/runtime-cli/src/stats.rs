@@ -256,8 +256,7 @@ fn huge(stats: &HugetlbStats) -> Huge {
 }
 
 fn entries(entries: &[BlockEntry]) -> Vec<Entry<'_>> {
-    let entry = |e: &'_ BlockEntry| Entry { major: e.major, minor: e.minor, op: &e.op, value: e.value };
-    entries.iter().map(entry).collect()
+    entries.iter().map(|e| Entry { major: e.major, minor: e.minor, op: &e.op, value: e.value }).collect()
 }
 
 fn psi(pressure: Pressure) -> Psi {

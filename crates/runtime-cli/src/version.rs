@@ -9,14 +9,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The whole text.
 pub fn text() -> String {
-    let mut text = format!("hull version {VERSION}\ncommit: {COMMIT}\nspec: {SPEC}\nrust: {}\n", env!("HULL_RUST"));
-    if let Some(version) = libseccomp() {
-        text += &format!("libseccomp: {version}\n");
-    }
-    text
+    let (rust, libseccomp) = (env!("HULL_RUST"), libseccomp());
+    format!("hull version {VERSION}\ncommit: {COMMIT}\nspec: {SPEC}\nrust: {rust}\nlibseccomp: {libseccomp}\n")
 }
 
 /// The libseccomp that filters are compiled with.
-pub fn libseccomp() -> Option<String> {
-    None
+pub fn libseccomp() -> String {
+    let (major, minor, patch) = libcontainer::seccomp::version();
+    format!("{major}.{minor}.{patch}")
 }

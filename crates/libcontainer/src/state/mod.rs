@@ -31,6 +31,7 @@ mod alive;
 mod clock;
 mod entry;
 mod id;
+pub mod oci;
 mod record;
 
 pub use alive::Process;

@@ -86,10 +86,7 @@ pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     if !(1..=64).contains(&signal) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    // SAFETY: the number is not 0, which is all the type asks for; of numbers that libc keeps for itself only the
-    // receiver's libc need know.
-    let signal = unsafe { rustix::process::Signal::from_raw_unchecked(signal) };
-    Ok(rustix::process::pidfd_send_signal(pidfd, signal)?)
+    Ok(super::limits::signal(pidfd.as_fd(), signal)?)
 }
 
 #[cfg(test)]

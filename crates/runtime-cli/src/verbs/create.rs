@@ -28,7 +28,7 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
 fn create(globals: &Globals, given: &Given) -> Outcome {
     let id = globals.id(given)?;
     let bundle = launch::bundle(globals, given)?;
-    let terminal = bundle.config().process.as_ref().is_some_and(|process| process.terminal);
+    let terminal = bundle.spec().process.as_ref().is_some_and(|process| process.terminal);
     let mut launch = launch::launch(globals, given, terminal, true)?;
     launch::pass_listen_fds(&mut launch);
     globals.runtime().create(id, &bundle, launch)?;

@@ -23,6 +23,11 @@ const FORCE: Opt = Opt { names: &["force", "f"], takes: Takes::Nothing, about: "
 fn run(globals: &Globals, given: &Given) -> Outcome {
     let force = given.is("force");
     let missing = |error: libcontainer::Error| if force { Ok(()) } else { Err(error.into()) };
-    matching::each(globals, given, missing, |container| Ok(container.delete(force)?))?;
+    matching::each(globals, given, missing, |container| {
+        for warning in container.delete(force)? {
+            globals.log.warning(&warning);
+        }
+        Ok(())
+    })?;
     Ok(0)
 }

@@ -97,5 +97,5 @@ fn exec(globals: &Globals, given: &Given) -> Outcome {
 /// The process in a JSON file.
 fn read(file: &Path) -> Result<Process, Failure> {
     let text = std::fs::read(file).map_err(|error| Failure::io(format!("open {file:?}"), &error))?;
-    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{file:?}: {error}")))
+    Ok(libcontainer::spec::parse_process(&text, &format!("{file:?}"))?)
 }

@@ -22,7 +22,7 @@ pub const VERB: Verb = Verb {
 fn run(globals: &Globals, given: &Given) -> Outcome {
     let bundle = Bundle::load(bundle(given))?;
     for warning in bundle.warnings() {
-        globals.log.warning(warning);
+        globals.log.warning(&warning.to_string());
     }
     output::print(&globals.runtime().explain(&bundle)?.to_string())?;
     Ok(0)

@@ -37,20 +37,13 @@ fn run(_: &Globals, _: &Given) -> Outcome {
 const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.systemd.property.", "org.criu.config"];
 
 fn features() -> Value {
-    let mut annotations = json!({
-        "io.github.hull-oci.hull.version": version::VERSION,
-        "io.github.hull-oci.hull.commit": version::COMMIT,
-        "org.opencontainers.runc.checkpoint.enabled": "false",
-    });
-    if let Some(libseccomp) = version::libseccomp() {
-        annotations["io.github.seccomp.libseccomp.version"] = libseccomp.into();
-    }
-    let listed = |table: &[&'static str]| table.to_vec();
+    let mut mount_options: Vec<_> = libcontainer::plan::options::known().collect();
+    mount_options.sort_unstable();
     json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": version::SPEC,
         "hooks": names::HOOKS.names().collect::<Vec<_>>(),
-        "mountOptions": libcontainer::plan::options::names(),
+        "mountOptions": mount_options,
         "linux": {
             "namespaces": names::NAMESPACES.sorted_names(),
             "capabilities": names::CAPABILITIES.names().collect::<Vec<_>>(),
@@ -73,7 +66,12 @@ fn features() -> Value {
             "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": false },
         },
-        "annotations": annotations,
-        "potentiallyUnsafeConfigAnnotations": listed(UNSAFE_ANNOTATIONS),
+        "annotations": {
+            "io.github.hull-oci.hull.version": version::VERSION,
+            "io.github.hull-oci.hull.commit": version::COMMIT,
+            "io.github.seccomp.libseccomp.version": version::libseccomp(),
+            "org.opencontainers.runc.checkpoint.enabled": "false",
+        },
+        "potentiallyUnsafeConfigAnnotations": UNSAFE_ANNOTATIONS,
     })
 }

@@ -18,12 +18,12 @@ pub fn each(
     globals: &Globals,
     given: &Given,
     missing: impl Fn(libcontainer::Error) -> Result<(), Failure>,
-    act: impl Fn(&Container) -> Result<(), Failure>,
+    act: impl Fn(&mut Container) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let id = globals.id(given)?;
     if !given.is("regex") {
         return match globals.runtime().get(id) {
-            Ok(container) => act(&container),
+            Ok(mut container) => act(&mut container),
             Err(error) if error.kind() == Kind::NotFound => missing(error),
             Err(error) => Err(error.into()),
         };
@@ -33,7 +33,7 @@ pub fn each(
     let mut outcome = Ok(());
     for (id, container) in globals.runtime().list()? {
         if pattern.is_match(&id) {
-            let acted = container.map_err(Failure::from).and_then(|container| act(&container));
+            let acted = container.map_err(Failure::from).and_then(|mut container| act(&mut container));
             outcome = outcome.and(acted.map_err(|failure| failure.context(&id)));
         }
     }

@@ -37,7 +37,7 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
 fn run_container(globals: &Globals, given: &Given) -> Outcome {
     let id = globals.id(given)?;
     let bundle = launch::bundle(globals, given)?;
-    let terminal = bundle.config().process.as_ref().is_some_and(|process| process.terminal);
+    let terminal = bundle.spec().process.as_ref().is_some_and(|process| process.terminal);
     let detach = given.is("detach");
     let mut launch = launch::launch(globals, given, terminal, detach)?;
     launch::pass_listen_fds(&mut launch);
@@ -47,10 +47,11 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
     }
     let mut foreground = Foreground::begin(terminal, !given.is("no-subreaper"))?;
     launch.console = foreground.console();
-    let (container, child) = globals.runtime().run(id, &bundle, launch)?;
+    let (mut container, child) = globals.runtime().run(id, &bundle, launch)?;
     let ended = foreground.attend(child, globals.log);
     if ended.is_err() || !given.is("keep") {
         match container.delete(true) {
+            Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) if ended.is_ok() => globals.log.warning(&format!("delete container {id}: {error}")),
             _ => {}

@@ -85,15 +85,13 @@ fn free_swap_with_memory(resources: &mut Resources) {
 
 fn read(file: &Path) -> Result<Resources, Failure> {
     let mut text = Vec::new();
-    let name = if file == Path::new("-") {
+    if file == Path::new("-") {
         let read = std::io::stdin().read_to_end(&mut text);
         read.map_err(|error| Failure::io("read standard input", &error))?;
-        "standard input".to_owned()
     } else {
         text = std::fs::read(file).map_err(|error| Failure::io(format!("open {file:?}"), &error))?;
-        format!("{file:?}")
-    };
-    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{name}: {error}")))
+    }
+    Ok(libcontainer::spec::parse_resources(&text)?)
 }
 
 /// The limits that the options name. The error is the line to print.

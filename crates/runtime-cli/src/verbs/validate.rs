@@ -6,6 +6,7 @@ use crate::failure::Outcome;
 use crate::globals::Globals;
 use crate::output;
 use libcontainer::Bundle;
+use libcontainer::plan::options::parse_mount;
 use std::path::Path;
 
 pub const VERB: Verb = Verb {
@@ -29,7 +30,16 @@ pub fn bundle(given: &Given) -> &Path {
 }
 
 fn run(_: &Globals, given: &Given) -> Outcome {
-    let faults = Bundle::faults(bundle(given));
+    let dir = bundle(given);
+    let mut faults = Bundle::faults(dir);
+    // Those of a bundle which cannot be parsed at all are told already.
+    if let Ok(bundle) = Bundle::load(dir) {
+        let mounts = bundle.spec().mounts.iter().enumerate();
+        faults.extend(mounts.filter_map(|(i, mount)| parse_mount(mount, &format!("mounts[{i}]")).err()));
+        faults.extend(
+            bundle.spec().linux.seccomp.iter().filter_map(|seccomp| libcontainer::seccomp::compile(seccomp).err()),
+        );
+    }
     output::print(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>())?;
     Ok(u8::from(!faults.is_empty()))
 }
