@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn one_line_names_operation_reason_field_and_advice() {
-        let error = Error::sys("open \"/nowhere\"", rustix::io::Errno::NOENT).field("mounts[3].source").hint("create it");
+        let error =
+            Error::sys("open \"/nowhere\"", rustix::io::Errno::NOENT).field("mounts[3].source").hint("create it");
         assert_eq!(error.to_string(), "open \"/nowhere\": no such file or directory (mounts[3].source); create it");
         assert_eq!((error.kind(), error.raw_os_error()), (Kind::System, Some(2)));
     }

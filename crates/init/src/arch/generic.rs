@@ -1,0 +1,44 @@
+//! Numbers of system calls where the kernel's common table is used (`include/uapi/asm-generic/unistd.h`): aarch64, riscv64.
+#![allow(missing_docs)]
+
+pub const GETCWD: usize = 17;
+pub const DUP3: usize = 24;
+pub const FCNTL: usize = 25;
+pub const IOCTL: usize = 29;
+pub const MKNODAT: usize = 33;
+pub const MKDIRAT: usize = 34;
+pub const UNLINKAT: usize = 35;
+pub const SYMLINKAT: usize = 36;
+pub const UMOUNT2: usize = 39;
+pub const PIVOT_ROOT: usize = 41;
+pub const FSTATFS: usize = 44;
+pub const CHDIR: usize = 49;
+pub const FCHDIR: usize = 50;
+pub const CHROOT: usize = 51;
+pub const FCHOWNAT: usize = 54;
+pub const FCHOWN: usize = 55;
+pub const OPENAT: usize = 56;
+pub const CLOSE: usize = 57;
+pub const PIPE2: usize = 59;
+pub const LSEEK: usize = 62;
+pub const READ: usize = 63;
+pub const WRITE: usize = 64;
+pub const PPOLL: usize = 73;
+pub const READLINKAT: usize = 78;
+pub const EXIT_GROUP: usize = 94;
+pub const UNSHARE: usize = 97;
+pub const RT_SIGACTION: usize = 134;
+pub const RT_SIGPROCMASK: usize = 135;
+pub const UMASK: usize = 166;
+pub const PRCTL: usize = 167;
+pub const GETPID: usize = 172;
+pub const SENDMSG: usize = 211;
+pub const MUNMAP: usize = 215;
+pub const CLONE: usize = 220;
+pub const EXECVE: usize = 221;
+pub const MMAP: usize = 222;
+pub const ACCEPT4: usize = 242;
+pub const WAIT4: usize = 260;
+pub const SETNS: usize = 268;
+pub const SECCOMP: usize = 277;
+pub const STATX: usize = 291;

@@ -1,0 +1,143 @@
+//! Mounts: file systems made, trees attached, the root entered, paths hidden and made read-only.
+
+use super::paths::{self, IN_ROOT, Leaf};
+use super::{Run, release};
+use crate::op::{self, Addr, Bytes, Slot};
+use crate::sys::mount::{self, AT_RECURSIVE, MOUNT_ATTR_RDONLY};
+use crate::sys::{Errno, Fd, Result, Text, fs};
+use crate::wire::TEXT;
+
+impl Run {
+    pub(super) fn attach(&mut self, tree: Slot, root: Slot, path: Addr, flags: u32) -> Result<()> {
+        let (tree, root, path) = (self.plan.fd(tree)?, self.plan.fd(root)?, self.plan.text(path)?);
+        let leaf = if flags & op::ATTACH_DIRECTORY != 0 { Leaf::Directory(paths::MODE) } else { Leaf::Like(tree) };
+        if flags & op::ATTACH_FRESH != 0 {
+            match leaf.make(root, path) {
+                Err(Errno::EXIST) => {}
+                made => return made.and_then(|()| mount::move_mount(tree, root, path)),
+            }
+        }
+        let how = match flags & (op::ATTACH_NO_SYMLINK | op::ATTACH_NO_FOLLOW) {
+            0 => paths::FOLLOW,
+            op::ATTACH_NO_FOLLOW => paths::NO_FOLLOW,
+            _ => paths::NO_SYMLINK,
+        };
+        let target = paths::reach(root, path, leaf, how)?;
+        mount::move_mount(tree, target, Text::EMPTY)?;
+        release(target);
+        Ok(())
+    }
+
+    pub(super) fn filesystem(&mut self, kind: Addr, params: Bytes, attrs: u64) -> Result<Fd> {
+        let context = mount::fsopen(self.plan.text(kind)?)?;
+        let params = self.plan.bytes(params)?;
+        match self.configure(context, params).and_then(|()| mount::fsmount(context, attrs)) {
+            Ok(made) => {
+                release(context);
+                Ok(made)
+            }
+            Err(errno) => {
+                self.read_log(context);
+                Err(errno)
+            }
+        }
+    }
+
+    fn configure(&mut self, context: Fd, params: &'static [u8]) -> Result<()> {
+        let mut rest = params.split_inclusive(|byte| *byte == 0);
+        // The byte in front of a key is PARAM_FLAG, which is a NUL and thereby a piece of its own, or PARAM_STRING, which begins the key's.
+        while let Some(piece) = rest.next() {
+            let (key, value) = match piece {
+                [op::PARAM_FLAG] => (rest.next().ok_or(Errno::INVAL)?, None),
+                [op::PARAM_STRING, key @ ..] => (key, Some(string(rest.next().ok_or(Errno::INVAL)?)?)),
+                _ => return Err(Errno::INVAL),
+            };
+            self.object = key.split_last().map_or(b"", |(_, key)| key);
+            mount::fsconfig(context, string(key)?, value)?;
+        }
+        self.object = b"";
+        mount::create(context)
+    }
+
+    /// Makes what the kernel says about the failure its object: `message; message`.
+    #[cold]
+    fn read_log(&mut self, context: Fd) {
+        let mut used = 0;
+        while used + 2 < TEXT {
+            let at = if used == 0 { 0 } else { used + 2 };
+            // A message is one read: a letter for its weight, a space, the text.
+            let Ok(len @ 3..) = fs::read(context, &mut self.log[at..]) else { break };
+            self.log.copy_within(at + 2..at + len, at);
+            if at > 0 {
+                self.log[used..at].copy_from_slice(b"; ");
+            }
+            used = at + len - 2;
+            if self.log[used - 1] == b'\n' {
+                used -= 1;
+            }
+        }
+        if used > 0 {
+            self.logged = used;
+        }
+    }
+
+    pub(super) fn enter(&mut self, root: Slot, pivot: bool) -> Result<()> {
+        let root = self.plan.fd(root)?;
+        fs::fchdir(root)?;
+        if pivot {
+            // The old root then lies on top of the new one, where the working directory, as a mount point, leads to it.
+            mount::pivot_here()?;
+            return mount::detach_here();
+        }
+        fs::chroot(c".".into())
+    }
+
+    pub(super) fn mask(&mut self, root: Slot, path: Addr, null: Slot, dir: Slot) -> Result<()> {
+        let flags = fs::O_PATH | fs::O_NOFOLLOW;
+        let Some(target) = there(fs::openat2(self.plan.fd(root)?, self.plan.text(path)?, flags, IN_ROOT))? else {
+            return Ok(());
+        };
+        let kind = fs::fstat(target)?.kind();
+        let (slot, place) = match kind {
+            fs::S_IFLNK => return Err(Errno::LOOP),
+            fs::S_IFDIR => (dir, 0),
+            _ => (null, 1),
+        };
+        let cover = self.plan.fd(slot)?;
+        if self.attached[place] == slot {
+            let cover = mount::clone_tree(cover, Text::EMPTY, fs::AT_EMPTY_PATH)?;
+            mount::move_mount(cover, target, Text::EMPTY)?;
+            release(cover);
+        } else {
+            mount::move_mount(cover, target, Text::EMPTY)?;
+            self.attached[place] = slot;
+        }
+        release(target);
+        Ok(())
+    }
+
+    pub(super) fn readonly(&mut self, root: Slot, path: Addr) -> Result<()> {
+        let Some(target) = there(fs::openat2(self.plan.fd(root)?, self.plan.text(path)?, fs::O_PATH, IN_ROOT))? else {
+            return Ok(());
+        };
+        let tree = mount::clone_tree(target, Text::EMPTY, fs::AT_EMPTY_PATH | AT_RECURSIVE)?;
+        mount::set_attributes(tree, &[MOUNT_ATTR_RDONLY, 0, 0, 0], AT_RECURSIVE)?;
+        mount::move_mount(tree, target, Text::EMPTY)?;
+        release(tree);
+        release(target);
+        Ok(())
+    }
+}
+
+/// What is there, if anything is.
+fn there(found: Result<Fd>) -> Result<Option<Fd>> {
+    match found {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// A piece of the parameters that ends with NUL.
+fn string(piece: &'static [u8]) -> Result<Text<'static>> {
+    core::ffi::CStr::from_bytes_with_nul(piece).map(Text::from).map_err(|_| Errno::INVAL)
+}

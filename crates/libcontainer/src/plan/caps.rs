@@ -1,0 +1,84 @@
+//! Capabilities: five sets, as bit masks.
+
+use super::builder::{Arg, Builder, origin};
+use crate::config::Capabilities;
+use crate::error::Result;
+use crate::spec::names;
+use hull_init::op::Op;
+
+const SYS_ADMIN: u64 = 1 << 21;
+const VERSION_3: u32 = 0x2008_0522;
+
+/// The sets of a process, as the kernel will take them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sets {
+    bounding: u64,
+    effective: u64,
+    inheritable: u64,
+    permitted: u64,
+    ambient: u64,
+}
+
+/// The config's sets without what this machine cannot grant (config.md: warn, do not fail); `None` leaves all as it is.
+fn sets(b: &Builder<'_>) -> Option<Sets> {
+    let Capabilities { bounding, effective, inheritable, permitted, ambient } = b.input.process.capabilities.as_ref()?;
+    // A process of a new user namespace has every capability in it.
+    let grantable = if super::namespaces::has_user_namespace(b) { u64::MAX } else { b.input.host.caps_effective };
+    let known = grantable & ((2u64 << b.input.host.last_cap) - 1);
+    let mask = |names: &[String]| names::capability_mask(names) & known;
+    let (permitted, inheritable) = (mask(permitted), mask(inheritable));
+    Some(Sets {
+        bounding: mask(bounding),
+        effective: mask(effective) & permitted,
+        inheritable,
+        permitted,
+        ambient: mask(ambient) & permitted & inheritable,
+    })
+}
+
+/// Shrinks the bounding set, for which the process must still be privileged; and no_new_privs, which everything after may rely on.
+pub(super) fn bound(b: &mut Builder<'_>) -> Result<()> {
+    if b.input.process.no_new_privileges {
+        let args = [Arg::Value(libc::PR_SET_NO_NEW_PRIVS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
+        b.call(origin("process.noNewPrivileges", "set no_new_privs"), libc::SYS_prctl, &args);
+    }
+    if let Some(sets) = sets(b) {
+        let last = u32::from(b.input.host.last_cap);
+        let op = Op::DropBounding { keep: sets.bounding, last };
+        b.step(origin("process.capabilities.bounding", "drop capabilities from the bounding set"), op);
+    }
+    Ok(())
+}
+
+/// After the change of user the effective set is empty. Where a filter has yet to be loaded without no_new_privs,
+/// or a barrier comes before the program, the sets are settled as far as possible now: the config's, and
+/// CAP_SYS_ADMIN only if the filter needs it.
+pub(super) fn regain(b: &mut Builder<'_>) {
+    let Some(sets) = sets(b) else { return };
+    let filter_needs = b.input.filter.is_some() && !b.input.process.no_new_privileges;
+    let changed_user = b.input.process.user.uid != 0;
+    if !b.input.launch.barrier && !(changed_user && filter_needs) {
+        return;
+    }
+    let extra = if filter_needs { SYS_ADMIN } else { 0 };
+    set(b, sets.effective | extra, sets.permitted | extra, sets.inheritable);
+}
+
+/// The final sets.
+pub(super) fn settle(b: &mut Builder<'_>) -> Result<()> {
+    let Some(sets) = sets(b) else { return Ok(()) };
+    set(b, sets.effective, sets.permitted, sets.inheritable);
+    if sets.ambient != 0 {
+        let last = u32::from(b.input.host.last_cap);
+        b.step(origin("process.capabilities.ambient", "raise ambient capabilities"), Op::Ambient { set: sets.ambient, last });
+    }
+    Ok(())
+}
+
+fn set(b: &mut Builder<'_>, effective: u64, permitted: u64, inheritable: u64) {
+    let header: Vec<u8> = [VERSION_3, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let halves = |shift: u32| [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
+    let data: Vec<u8> = [halves(0), halves(32)].concat().iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let (header, data) = (b.bytes(&header), b.bytes(&data));
+    b.call(origin("process.capabilities", "set capabilities"), libc::SYS_capset, &[Arg::Addr(header.at), Arg::Addr(data.at)]);
+}

@@ -1,0 +1,93 @@
+//! How the process gets into its cgroups and sees them: joining, the cgroup namespace, and mounts of type cgroup.
+
+use super::builder::{Arg, Builder, origin};
+use super::mounts::Target;
+use super::{MountAttr, OpenWhat};
+use crate::error::Result;
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, Op, PARAM_FLAG, PARAM_STRING};
+use libc::CLONE_NEWCGROUP;
+
+/// Writes the process into each hierarchy that the clone cannot enter (v1), then makes the cgroup namespace, whose
+/// root is where the process then is.
+pub(super) fn join(b: &mut Builder<'_>) -> Result<()> {
+    for n in 0..b.input.cgroup.procs {
+        let procs = b.open(OpenWhat::CgroupProcs(n), origin("linux.cgroupsPath", "open cgroup.procs"));
+        let zero = b.bytes(b"0");
+        let args = [Arg::Fd(procs), Arg::Addr(zero.at), Arg::Value(1)];
+        b.call(origin("linux.cgroupsPath", "join the cgroup"), libc::SYS_write, &args);
+    }
+    if b.input.launch.join == 0 && b.new_namespace("cgroup") {
+        let flags = [Arg::Value(CLONE_NEWCGROUP as u64)];
+        b.call(origin("linux.namespaces", "make a cgroup namespace"), libc::SYS_unshare, &flags);
+    }
+    Ok(())
+}
+
+/// A mount of type cgroup: what /sys/fs/cgroup is on the host, as the container may see it.
+pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
+    if b.input.cgroup.unified {
+        let kind = b.string("cgroup2");
+        let params = b.bytes(&[]);
+        let op = Op::Filesystem { kind, params, attrs: target.options.attr_set };
+        let tree = b.step_to_slot(target.origin(), op);
+        target.attach(b, tree);
+        return Ok(());
+    }
+    hierarchies(b, target)
+}
+
+/// v1: a tmpfs with a directory for each hierarchy, and the short names of joint ones as symlinks.
+fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
+    const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+    let attrs = target.options.attr_set;
+    let kind = b.string("tmpfs");
+    let params = b.bytes(b"\x01mode\x00755\x00");
+    let top = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs: attrs & !RDONLY });
+    target.attach(b, top);
+    let own_view = b.has_namespace("cgroup");
+    let input = b.input;
+    for (name, directory) in &input.cgroup.v1 {
+        let what = format!("mount the cgroup hierarchy {name:?} below {:?}", target.destination);
+        let origin = || origin(target.field.clone(), what.clone());
+        let tree = if own_view {
+            let kind = b.string("cgroup");
+            let params = b.bytes(&hierarchy_params(name));
+            b.step_to_slot(origin(), Op::Filesystem { kind, params, attrs })
+        } else {
+            let path = b.string(directory);
+            let tree = b.step_to_slot(origin(), Op::CloneTree { dir: hull_init::op::Slot::CWD, path, flags: 0 });
+            b.set_attr(origin(), tree, MountAttr { set: attrs, ..MountAttr::default() }, false);
+            tree
+        };
+        let path = b.string(name);
+        b.step(origin(), Op::Attach { tree, root: top, path, flags: ATTACH_FRESH | ATTACH_DIRECTORY });
+        if name.contains(',') {
+            for part in name.split(',') {
+                let (text, part) = (b.string(name), b.string(part));
+                b.step(origin(), Op::Symlink { target: text, dir: top, name: part, replace: false });
+            }
+        }
+    }
+    if attrs & RDONLY != 0 {
+        b.set_attr(target.origin(), top, MountAttr { set: RDONLY, ..MountAttr::default() }, false);
+    }
+    Ok(())
+}
+
+/// The controllers of a hierarchy as mount parameters; `systemd` is a hierarchy with a name and without controllers.
+fn hierarchy_params(name: &str) -> Vec<u8> {
+    let mut params = Vec::new();
+    if name == "systemd" {
+        params.push(PARAM_FLAG);
+        params.extend_from_slice(b"none\0");
+        params.push(PARAM_STRING);
+        params.extend_from_slice(b"name\0systemd\0");
+    } else {
+        for controller in name.split(',') {
+            params.push(PARAM_FLAG);
+            params.extend_from_slice(controller.as_bytes());
+            params.push(0);
+        }
+    }
+    params
+}

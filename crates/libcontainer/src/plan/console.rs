@@ -1,0 +1,45 @@
+//! The terminal of a process that asks for one.
+
+use super::OpenWhat;
+use super::builder::{Builder, origin};
+use crate::error::Result;
+use hull_init::op::{Op, Slot};
+
+/// The terminal of a container's first process, which is also its /dev/console.
+pub(super) fn init(b: &mut Builder<'_>) -> Result<()> {
+    let root = b.root;
+    console(b, root, true)
+}
+
+/// The terminal of an exec, from the devpts the container already has.
+pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+    if !b.input.process.terminal {
+        return console(b, Slot::NONE, false);
+    }
+    let slash = b.string("/");
+    let flags = (libc::O_PATH | libc::O_DIRECTORY) as u64;
+    let op = super::builder::call(
+        libc::SYS_openat,
+        &[
+            super::builder::Arg::Fd(Slot::CWD),
+            super::builder::Arg::Addr(slash),
+            super::builder::Arg::Value(flags | libc::O_CLOEXEC as u64),
+        ],
+    );
+    let root = b.step_to_slot(origin("process.terminal", "open the container's root"), op);
+    console(b, root, false)
+}
+
+fn console(b: &mut Builder<'_>, root: Slot, mount: bool) -> Result<()> {
+    let process = b.input.process;
+    let (uid, gid) = (process.user.uid, process.user.gid);
+    if !process.terminal {
+        b.step(origin("process.user", "give the standard streams to the user"), Op::OwnStdio { uid, gid });
+        return Ok(());
+    }
+    let socket = b.open(OpenWhat::ConsoleSocket, origin("process.terminal", "connect to the console socket"));
+    let clamp = |n: u64| n.min(0xffff) as u32;
+    let size = process.console_size.as_ref().map_or(0, |size| clamp(size.height) << 16 | clamp(size.width));
+    b.step(origin("process.terminal", "make a terminal"), Op::Console { root, socket, size, mount, uid });
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Security labels of the program: AppArmor and SELinux. A label that cannot be applied is an error, never silence.
+
+use super::builder::{Builder, origin};
+use crate::error::{Error, Kind, Result};
+use hull_init::op::Op;
+
+/// Sets the label that the next exec takes.
+pub(super) fn label(b: &mut Builder<'_>) -> Result<()> {
+    let process = b.input.process;
+    let host = b.input.host;
+    if let Some(profile) = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty()) {
+        if !host.apparmor {
+            let what = format!("AppArmor profile {profile:?} cannot be applied: AppArmor is not enabled on this host");
+            return Err(Error::new(Kind::Unsupported, what).field("process.apparmorProfile"));
+        }
+        write(b, "process.apparmorProfile", "self/attr/apparmor/exec", &format!("exec {profile}"));
+    }
+    if let Some(label) = process.selinux_label.as_deref().filter(|label| !label.is_empty()) {
+        if !host.selinux {
+            let what = format!("SELinux label {label:?} cannot be applied: SELinux is not enabled on this host");
+            return Err(Error::new(Kind::Unsupported, what).field("process.selinuxLabel"));
+        }
+        write(b, "process.selinuxLabel", "self/attr/exec", label);
+    }
+    Ok(())
+}
+
+fn write(b: &mut Builder<'_>, field: &'static str, path: &str, value: &str) {
+    let dir = b.procfs();
+    let why = origin(field, format!("write {value:?} to /proc/{path}"));
+    let (path, data) = (b.string(path), b.bytes(value.as_bytes()));
+    b.step(why, Op::Write { dir, path, data });
+}

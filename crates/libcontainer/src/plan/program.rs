@@ -1,0 +1,76 @@
+//! The program itself: where it is, the wait before it, and the exec.
+
+use super::OpenWhat;
+use super::builder::{Arg, Builder, Origin, origin};
+use crate::error::{Error, Result};
+use hull_init::op::{Addr, Op};
+use std::collections::HashSet;
+
+/// execvp(3)'s search path for a process without PATH.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// With a barrier the program is looked for before it, so that `create` fails for one that is not there.
+pub(super) fn find(b: &mut Builder<'_>) -> Result<()> {
+    if b.input.launch.barrier {
+        let candidates = candidates(b)?;
+        b.step(why(b), Op::Find { candidates });
+    }
+    Ok(())
+}
+
+/// The wait for `start`.
+pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
+    if b.input.launch.barrier {
+        let listener = b.open(OpenWhat::StartSocket, origin("", "open the start socket"));
+        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds };
+        b.step(origin("", "wait for start"), op);
+    }
+    Ok(())
+}
+
+/// Everything else is closed by the exec, and then there is only the program.
+pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+    let first = 3 + u64::from(b.input.launch.preserve_fds);
+    let flags = Arg::Value(libc::CLOSE_RANGE_CLOEXEC.into());
+    let args = [Arg::Value(first), Arg::Value(u32::MAX.into()), flags];
+    b.call(origin("", "mark descriptors for closing"), libc::SYS_close_range, &args);
+    let candidates = candidates(b)?;
+    let argv = b.strings(b.input.process.args.as_deref().unwrap_or_default());
+    let envp = b.strings(environment(b));
+    b.step(why(b), Op::Exec { candidates, argv, envp });
+    Ok(())
+}
+
+fn why(b: &Builder<'_>) -> Origin {
+    let name = b.input.process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str);
+    origin("process.args", format!("exec {name:?}"))
+}
+
+/// Each path the program may be at, in order, as execvp(3) would try them.
+fn candidates(b: &mut Builder<'_>) -> Result<Addr> {
+    let process = b.input.process;
+    let Some(name) = process.args.as_ref().and_then(|args| args.first()).filter(|name| !name.is_empty()) else {
+        return Err(Error::spec("process.args", "args must not be empty"));
+    };
+    if name.contains('/') {
+        return Ok(b.strings([name]));
+    }
+    let path = process.env.iter().rev().find_map(|var| var.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let paths = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| format!("{dir}/{name}"));
+    Ok(b.strings(paths.collect::<Vec<_>>()))
+}
+
+/// The process's variables, each once, the last value of each; HOME by the container's own user database if there is none.
+fn environment(b: &Builder<'_>) -> Vec<String> {
+    let launch = &b.input.launch;
+    let mut seen = HashSet::new();
+    let all: Vec<&String> = b.input.process.env.iter().chain(launch.extra_env).collect();
+    let mut env: Vec<String> =
+        all.into_iter().rev().filter(|var| seen.insert(var.split('=').next().unwrap_or(""))).cloned().collect();
+    env.reverse();
+    if let Some(home) = launch.home {
+        env.retain(|var| !var.starts_with("HOME="));
+        env.push(format!("HOME={home}"));
+    }
+    env
+}

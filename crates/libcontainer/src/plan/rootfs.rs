@@ -1,0 +1,94 @@
+//! The root file system: its mount, its propagation, and the change of root.
+
+use super::builder::{Arg, Builder, origin};
+use super::{MountAttr, OpenWhat, Tree};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::spec::names;
+use hull_init::op::{Op, Slot};
+
+/// The propagation of the container's whole mount tree while it is built: what `linux.rootfsPropagation` says, else
+/// slave, so that nothing the container does reaches the host. `None` leaves a clone shared with the host's.
+pub(super) fn base_propagation(config: &Config) -> Option<MountAttr> {
+    let (propagation, _) = wanted(config).unwrap_or((libc::MS_SLAVE, true));
+    // A clone of a shared mount is its peer already; of a private one it has to stay so.
+    (propagation & libc::MS_SHARED == 0)
+        .then(|| MountAttr { propagation: (propagation & !libc::MS_UNBINDABLE) | unbindable_is_private(propagation), ..MountAttr::default() })
+}
+
+/// Trees under construction must be bindable; the root becomes unbindable at the end.
+fn unbindable_is_private(propagation: u64) -> u64 {
+    if propagation & libc::MS_UNBINDABLE != 0 { libc::MS_PRIVATE } else { 0 }
+}
+
+/// `linux.rootfsPropagation` as (MS_* kind, recursive).
+fn wanted(config: &Config) -> Option<(u64, bool)> {
+    let name = config.linux.rootfs_propagation.as_deref().filter(|name| !name.is_empty())?;
+    names::PROPAGATION.get(name).map(|flags| (flags & !libc::MS_REC, flags & libc::MS_REC != 0))
+}
+
+/// Cuts the mount namespace off from the host's and attaches the root file system over `/`, where only a change of
+/// root will see it; paths of the host keep their meaning until then.
+pub(super) fn attach(b: &mut Builder<'_>) -> Result<()> {
+    b.step(origin("", "clear the umask"), Op::ClearUmask {});
+    let input = b.input;
+    let why = || origin("root.path", format!("open the root file system {:?}", input.rootfs));
+    if !b.has_namespace("mount") {
+        b.root = b.open(OpenWhat::Directory { path: input.rootfs.to_owned() }, why());
+        return Ok(());
+    }
+    let (propagation, _) = wanted(input.config).unwrap_or((libc::MS_SLAVE, true));
+    let cut = origin("linux.rootfsPropagation", "set the propagation of the mount namespace");
+    let kind = (propagation & !libc::MS_UNBINDABLE) | unbindable_is_private(propagation);
+    propagate(b, &cut, "/", kind, true);
+    if propagation & libc::MS_SHARED != 0 {
+        // What is attached over `/` must not show up on the host.
+        propagate(b, &cut, "/", libc::MS_PRIVATE, false);
+    }
+    b.root = if b.parent_mounts() {
+        let attrs = base_propagation(input.config).map(|attr| (attr, true)).into_iter().collect();
+        let path = input.rootfs.to_owned();
+        b.open(OpenWhat::Tree(Tree { path, recursive: true, no_follow: false, attrs, idmap: None }), why())
+    } else {
+        let path = b.string(input.rootfs);
+        let flags = u64::from(libc::AT_RECURSIVE as u32);
+        b.step_to_slot(why(), Op::CloneTree { dir: Slot::CWD, path, flags })
+    };
+    let (empty, slash) = (b.string(""), b.string("/"));
+    let flags = Arg::Value(libc::MOVE_MOUNT_F_EMPTY_PATH.into());
+    let args = [Arg::Fd(b.root), Arg::Addr(empty), Arg::Fd(Slot::CWD), Arg::Addr(slash), flags];
+    b.call(origin("root.path", "attach the root file system"), libc::SYS_move_mount, &args);
+    Ok(())
+}
+
+fn propagate(b: &mut Builder<'_>, origin: &super::Origin, path: &str, propagation: u64, recursive: bool) {
+    let (path, attr) = (b.string(path), b.mount_attr(MountAttr { propagation, ..MountAttr::default() }));
+    let flags = if recursive { u64::from(libc::AT_RECURSIVE as u32) } else { 0 };
+    let args = [Arg::Fd(Slot::CWD), Arg::Addr(path), Arg::Value(flags), Arg::Addr(attr), Arg::Value(32)];
+    b.call(origin.clone(), libc::SYS_mount_setattr, &args);
+}
+
+/// Changes the root, then gives it its final attributes.
+pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
+    let root = b.root;
+    let mounted = b.has_namespace("mount");
+    let config = b.input.config;
+    let pivot = mounted && !b.input.launch.no_pivot;
+    b.step(origin("root.path", "change the root"), Op::Enter { root, pivot });
+    if let Some((propagation, recursive)) = wanted(config).filter(|_| mounted) {
+        let why = origin("linux.rootfsPropagation", "set the propagation of the root file system");
+        b.set_attr(why, root, MountAttr { propagation, ..MountAttr::default() }, recursive);
+    }
+    if let Some(dev) = b.readonly_dev {
+        let attr = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+        b.set_attr(origin("mounts", "make /dev read-only"), dev, attr, false);
+    }
+    if config.root.as_ref().is_some_and(|root| root.readonly) {
+        if !mounted {
+            return Err(Error::spec("root.readonly", "a read-only root needs a mount namespace"));
+        }
+        let attr = MountAttr { set: libc::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+        b.set_attr(origin("root.readonly", "make the root file system read-only"), root, attr, false);
+    }
+    Ok(())
+}
