@@ -62,11 +62,6 @@ impl BadConfig {
                 symlink("loop", bundle.inside("/loop")).unwrap();
                 bundle.set("/root/path", "rootfs/loop".into()).write();
             }
-            "garbage" => {
-                let program = bundle.file("/bin/garbage", "\x01\x02\x03 not a program");
-                fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-                bundle.args(&["garbage"]).write();
-            }
             text => fs::write(file, text.strip_prefix("text").unwrap().trim_start()).unwrap(),
         }
     }
