@@ -125,7 +125,7 @@ fn a_socket_needs_a_terminal() {
     let mut bundle = rt.bundle();
     bundle.args(&["true"]).write();
     let output = rt.call(["create", "--console-socket", socket.arg(), "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
-    output.exits(1).says("cannot use console socket if runc will not detach or allocate tty").one_line();
+    output.exits(1).says("will not detach or allocate tty").one_line();
     bundle.set("/process/terminal", json!(true)).write();
     let output = rt.call(["run", "--console-socket", socket.arg(), "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
     output.exits(1).says("console socket").one_line();
