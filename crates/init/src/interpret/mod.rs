@@ -230,8 +230,11 @@ pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
     let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
-    // A Rust program ignores SIGPIPE, and any caller may have blocked signals; both would go on into the container.
-    process::default_action(process::SIGPIPE);
+    // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, and any caller may
+    // have blocked signals; all that would go on into the container.
+    for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGPIPE] {
+        process::default_action(signal);
+    }
     process::unblock_all();
     match Plan::map(plan, table) {
         Ok(plan) => run(plan),

@@ -19,6 +19,9 @@ pub const PR_CAP_AMBIENT_RAISE: usize = 2;
 
 /// A broken pipe.
 pub const SIGPIPE: u32 = 13;
+pub const SIGHUP: u32 = 1;
+pub const SIGINT: u32 = 2;
+pub const SIGQUIT: u32 = 3;
 /// The end, without a choice.
 pub const SIGKILL: u32 = 9;
 const SIGCHLD: u64 = 17;
