@@ -140,8 +140,9 @@ operations! {
     9 Symlink { target: Addr, dir: Slot, name: Addr, replace: bool, }
 
     /// Makes the attached mount `root` the process's root: `pivot_root` and the old root detached, or with `pivot` false
-    /// (initramfs) `chroot`. The working directory is the new root.
-    10 Enter { root: Slot, pivot: bool, }
+    /// (initramfs) `chroot`. The working directory is the new root. With `shared` the old root's mounts have peers on the
+    /// host, and are made slaves first: their unmounting must not reach the host.
+    10 Enter { root: Slot, pivot: bool, shared: bool, }
 
     /// Hides `path` below `root`: a directory under `dir` (an empty read-only tmpfs, detached), anything else under
     /// `null` (the host's /dev/null as a detached mount). The first use attaches the mount itself, later ones a

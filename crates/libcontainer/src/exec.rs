@@ -38,6 +38,7 @@ impl Container {
             }
             _ => {}
         }
+        crate::spec::check_process(process)?;
         exec.launch.check(process.terminal)?;
         let stopped = || Error::new(Kind::WrongState, "cannot exec in a stopped container");
         let init = self.init_process().ok_or_else(stopped)?;

@@ -96,7 +96,7 @@ impl Run {
             Op::Filesystem { kind, params, attrs } => return self.filesystem(kind, params, attrs),
             Op::Node { dir, name, mode, device, uid, gid } => self.node(dir, name, mode, device, (uid, gid))?,
             Op::Symlink { target, dir, name, replace } => self.symlink(target, dir, name, replace)?,
-            Op::Enter { root, pivot } => self.enter(root, pivot)?,
+            Op::Enter { root, pivot, shared } => self.enter(root, pivot, shared)?,
             Op::Mask { root, path, null, dir } => self.mask(root, path, null, dir)?,
             Op::Readonly { root, path } => self.readonly(root, path)?,
             Op::Write { dir, path, data } => {

@@ -4,7 +4,7 @@ use super::paths::{self, IN_ROOT, Leaf};
 use super::{Run, release};
 use crate::op::{self, Addr, Bytes, Slot};
 use crate::sys::mount::{self, AT_RECURSIVE, MOUNT_ATTR_RDONLY};
-use crate::sys::{Errno, Fd, Result, Text, fs};
+use crate::sys::{AT_FDCWD, Errno, Fd, Result, Text, fs};
 use crate::wire::TEXT;
 
 /// Gives the root of a new file system the permissions of the directory it will hide; where there is none it keeps its own.
@@ -107,12 +107,18 @@ impl Run {
         }
     }
 
-    pub(super) fn enter(&mut self, root: Slot, pivot: bool) -> Result<()> {
+    pub(super) fn enter(&mut self, root: Slot, pivot: bool, shared: bool) -> Result<()> {
+        const SLAVE: [u64; 4] = [0, 0, 1 << 19, 0];
         let root = self.plan.fd(root)?;
+        let old = if shared { Some(fs::openat(AT_FDCWD, c"/".into(), fs::O_PATH | fs::O_DIRECTORY)?) } else { None };
         fs::fchdir(root)?;
         if pivot {
             // The old root then lies on top of the new one, where the working directory, as a mount point, leads to it.
             mount::pivot_here()?;
+            if let Some(old) = old {
+                mount::set_attributes(old, &SLAVE, AT_RECURSIVE)?;
+                release(old);
+            }
             return mount::detach_here();
         }
         fs::chroot(c".".into())

@@ -65,6 +65,14 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             flags |= ATTACH_KEEP_MODE;
         }
         let target = Target { field, destination: &mount.destination, kind, options, flags };
+        if inside(target.destination).is_empty() && !target.options.remount {
+            let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
+            return Err(Error::spec(format!("{}.destination", target.field), what));
+        }
+        if target.options.copy_symlink {
+            let what = "the option \"copy-symlink\" is not supported yet";
+            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
+        }
         outside_procfs(&target)?;
         if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
@@ -117,7 +125,10 @@ fn remount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             format!("a remount changes attributes only, not {:?}", target.options.data.join(",")),
         ));
     }
-    let path = b.string(inside(target.destination));
+    let path = b.string(match inside(target.destination) {
+        root if root.is_empty() => ".".to_owned(),
+        path => path,
+    });
     let root = b.root;
     let tree = b.step_to_slot(target.origin(), Op::Open { root, path, flags: libc::O_PATH as u64 });
     attributes(b, target, tree);
