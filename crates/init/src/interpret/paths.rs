@@ -203,7 +203,11 @@ impl Walk {
         // SAFETY: the component has been ended with NUL.
         let target = fs::readlinkat(dir, unsafe { Text::at(self.path[start..].as_ptr()) }, &mut link.path);
         self.rejoin(end);
-        link.len = target?;
+        link.len = match target {
+            // It has become something else: the next walk will see what.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            target => target?,
+        };
         if link.len == PATH_MAX {
             return Err(Errno::NAMETOOLONG);
         }
