@@ -101,9 +101,10 @@ operations! {
     /// the descriptor in it. The result goes to the step's `out`, if it has one.
     1 Call { call: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, }
 
-    /// Goes on as a new child of the parent (`clone` with `CLONE_PARENT`), says [`crate::wire::FORKED`] with the new pid as
-    /// the parent sees it, and leaves the process that was: only children are in a joined pid namespace.
-    2 Fork { }
+    /// Goes on as a new child of the parent (`clone` with `CLONE_PARENT`) in new `namespaces` (CLONE_NEW*), says
+    /// [`crate::wire::FORKED`] with the new pid as the parent sees it, and leaves the process that was. Only children are in a
+    /// joined pid namespace; and a process that has made its user namespace after its exec has all capabilities there.
+    2 Fork { namespaces: u64, }
 
     /// Says [`crate::wire::REACHED`] and waits until the parent has performed the acts of `point` (one byte back; end of
     /// file means that the parent is gone: exit).
@@ -188,7 +189,8 @@ operations! {
     /// `execve` of the remembered candidate, or without [`Op::Find`] of each in turn, with argv and envp laid out as the kernel wants them.
     22 Exec { candidates: Addr, argv: Addr, envp: Addr, }
 
-    /// `chdir`, and then refuses to be outside the root (`getcwd` must begin with `/`): CVE-2024-21626.
+    /// `chdir`, and then refuses to be outside the root (`getcwd` must begin with `/`): CVE-2024-21626. After one that
+    /// succeeded, another does nothing: root tries first, then the user.
     23 Chdir { path: Addr, }
 
     /// The umask becomes 0 and the one that was is remembered; at the end [`Op::RestoreUmask`] puts it back.
@@ -197,7 +199,9 @@ operations! {
     /// The remembered umask again.
     25 RestoreUmask { }
 
-    /// Joins the namespace behind a descriptor: `setns(namespace, kinds)`. With a pidfd, `kinds` may be many.
+    /// Joins the namespace behind a descriptor: `setns(namespace, kinds)`. With a pidfd, `kinds` may be many. Once joined
+    /// the place is empty, and joining an empty place does nothing: what was refused (a skipped EPERM) can be tried
+    /// again after the user namespace was joined, and the rest is left alone.
     26 Join { namespace: Slot, kinds: u64, }
 
     /// Moves the process into a time namespace of its own with `offsets` (the text for timens_offsets), through the procfs at `proc`:
@@ -220,6 +224,9 @@ pub const ATTACH_NO_FOLLOW: u32 = 2;
 pub const ATTACH_FRESH: u32 = 4;
 /// [`Op::Attach`]: the target must be made as a directory, without a look at the tree (file systems are directories).
 pub const ATTACH_DIRECTORY: u32 = 8;
+
+/// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
+pub const ATTACH_KEEP_MODE: u32 = 16;
 
 /// [`Op::Filesystem`]: a parameter without a value.
 pub const PARAM_FLAG: u8 = 0;
@@ -264,7 +271,7 @@ mod tests {
         let bytes = Bytes { at: Addr(crate::wire::BASE + 4096), len: 77 };
         for op in [
             Op::Call { call: 5 | 1 << 33, a: 1, b: 2, c: 3, d: 4, e: 5, f: u64::MAX },
-            Op::Fork {},
+    Op::Fork { namespaces: 1 << 30 },
             Op::Filesystem { kind: Addr(crate::wire::BASE), params: bytes, attrs: 0xf },
             Op::Seccomp { program: bytes, flags: 4, notify: true },
         ] {

@@ -35,6 +35,8 @@ struct Run {
     conversation: Conversation,
     /// The umask that was, for [`Op::RestoreUmask`].
     umask: u32,
+    /// An [`Op::Chdir`] has succeeded.
+    entered: bool,
     /// What [`Op::Find`] has found.
     program: Option<Text<'static>>,
     /// The places of masks which are attached already: the next use needs a clone.
@@ -53,7 +55,7 @@ pub fn run(plan: Plan) -> ! {
     let conversation = Conversation::new(plan.fd(Slot::SYNC).unwrap_or(-1));
     let attached = [Slot::NONE; 2];
     let (object, log): (&[u8], _) = (b"", [0; TEXT]);
-    let mut run = Run { plan, conversation, umask: 0o22, program: None, attached, object, extra: 0, log, logged: 0 };
+    let mut run = Run { plan, conversation, umask: 0o22, entered: false, program: None, attached, object, extra: 0, log, logged: 0 };
     for at in 0..run.plan.count() {
         let Some(step) = run.plan.step(at) else {
             run.conversation.at(at, 0);
@@ -80,7 +82,7 @@ impl Run {
     fn perform(&mut self, op: &Op) -> Result<Fd> {
         match *op {
             Op::Call { call, a, b, c, d, e, f } => return self.call(call, [a, b, c, d, e, f]),
-            Op::Fork {} => self.fork()?,
+            Op::Fork { namespaces } => self.fork(namespaces)?,
             Op::Meet { point } => self.conversation.meet(point, 0),
             Op::Open { root, path, flags } => {
                 let (root, path) = (self.plan.fd(root)?, self.plan.text(path)?);
@@ -110,10 +112,20 @@ impl Run {
             Op::Barrier { listener, keep } => self.barrier(listener, keep)?,
             Op::Find { candidates } => self.find(candidates)?,
             Op::Exec { candidates, argv, envp } => self.exec(candidates, argv, envp)?,
-            Op::Chdir { path } => identity::chdir(self.plan.text(path)?)?,
+            Op::Chdir { path } => {
+                if !self.entered {
+                    identity::chdir(self.plan.text(path)?)?;
+                    self.entered = true;
+                }
+            }
             Op::ClearUmask {} => self.umask = fs::umask(0),
             Op::RestoreUmask {} => _ = fs::umask(self.umask),
-            Op::Join { namespace, kinds } => process::setns(self.plan.fd(namespace)?, kinds)?,
+            Op::Join { namespace, kinds } => {
+                if let Ok(fd) = self.plan.fd(namespace) {
+                    process::setns(fd, kinds)?;
+                    self.plan.set(namespace, -1);
+                }
+            }
             Op::TimeNamespace { proc, offsets } => {
                 identity::time_namespace(self.plan.fd(proc)?, self.plan.bytes(offsets)?)?;
             }
@@ -142,10 +154,10 @@ impl Run {
 
     /// The copy learns its pid, as the parent sees it, from shared memory, where the kernel puts it before the copy runs: so
     /// the copy itself says it, ahead of everything else it says, and the process that was can leave at once.
-    fn fork(&mut self) -> Result<()> {
+    fn fork(&mut self, namespaces: u64) -> Result<()> {
         let pid = process::Shared::new()?;
         // SAFETY: hull-init has one thread and no locks.
-        if unsafe { process::clone_sibling(pid.number()) }? != 0 {
+        if unsafe { process::clone_sibling(pid.number(), namespaces) }? != 0 {
             process::exit(0);
         }
         self.conversation.say(crate::wire::FORKED, pid.number().load(core::sync::atomic::Ordering::Relaxed), 0);
@@ -219,10 +231,12 @@ pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
     let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
-    // A Rust program ignores SIGPIPE, a daemon may ignore SIGCHLD (and has no hook's end to wait for then), any caller may have blocked
-    // signals: all of it would go on into the container.
-    process::default_action(process::SIGPIPE);
-    process::default_action(process::SIGCHLD);
+    // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, a daemon may ignore
+    // SIGCHLD (and has no hook's end to wait for then), and any caller may have blocked signals; all that would go
+    // on into the container.
+    for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGPIPE, process::SIGCHLD] {
+        process::default_action(signal);
+    }
     process::unblock_all();
     match Plan::map(plan, table) {
         Ok(plan) => run(plan),

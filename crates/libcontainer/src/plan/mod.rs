@@ -26,11 +26,13 @@ mod sysctl;
 
 pub use builder::{Origin, Plan};
 pub use explain::Explanation;
+pub(crate) use namespaces::setgroups_denied;
 
 use crate::config::{Config, Process};
 use crate::error::Result;
 use crate::host::Host;
 use crate::seccomp::Filter;
+pub use crate::sys::mount::MountAttr;
 use builder::Builder;
 use hull_init::op::Slot;
 use std::path::{Path, PathBuf};
@@ -147,33 +149,6 @@ pub struct IdmappedMount {
     pub recursive: bool,
 }
 
-/// `struct mount_attr` without the user namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct MountAttr {
-    /// MOUNT_ATTR_* to set.
-    pub set: u64,
-    /// MOUNT_ATTR_* to clear first.
-    pub clear: u64,
-    /// MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, or 0.
-    pub propagation: u64,
-}
-
-impl MountAttr {
-    /// Whether it would change anything.
-    pub fn is_nothing(&self) -> bool {
-        *self == MountAttr::default()
-    }
-
-    /// As the kernel reads it (`MOUNT_ATTR_SIZE_VER0`).
-    pub fn to_bytes(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&self.set.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&self.clear.to_ne_bytes());
-        bytes[16..24].copy_from_slice(&self.propagation.to_ne_bytes());
-        bytes
-    }
-}
-
 /// What the parent does for the child at a meeting point ([`hull_init::wire::point`]).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -195,6 +170,7 @@ type Pass = (&'static str, fn(&mut Builder<'_>) -> Result<()>);
 /// The passes of a container's first process, in the order in which their steps happen.
 const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
+    ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
     ("session", namespaces::session),
     ("runtime hooks", hooks::runtime),
@@ -202,6 +178,7 @@ const INIT: &[Pass] = &[
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
     ("devices", devices::all),
+    ("working directory", rootfs::make_cwd),
     ("console", console::init),
     ("container hooks", hooks::create_container),
     ("masks", masks::all),
@@ -217,8 +194,10 @@ const INIT: &[Pass] = &[
     ("listener", seccomp::early),
     ("barrier", program::barrier),
     ("start hooks", hooks::start_container),
+    ("capabilities", caps::settle_before_filter),
+    ("descriptors", program::close),
     ("filter", seccomp::load),
-    ("capabilities", caps::settle),
+    ("capabilities", caps::settle_after_filter),
     ("exec", program::exec),
 ];
 
@@ -237,8 +216,10 @@ const EXEC: &[Pass] = &[
     ("user", identity::become_user),
     ("program", program::find),
     ("listener", seccomp::early),
+    ("capabilities", caps::settle_before_filter),
+    ("descriptors", program::close),
     ("filter", seccomp::load),
-    ("capabilities", caps::settle),
+    ("capabilities", caps::settle_after_filter),
     ("exec", program::exec),
 ];
 

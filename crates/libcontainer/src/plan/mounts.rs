@@ -1,11 +1,11 @@
 //! The config's mounts, in their order: a detached mount for each, then attached below the root.
 
-use super::builder::{Builder, Origin, inside, origin};
+use super::builder::{Builder, Origin, inside, is_below, origin};
 use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use std::path::PathBuf;
 
 /// Where a mount goes, and what its options say.
@@ -32,9 +32,16 @@ impl Target<'_> {
         for &(propagation, recursive) in &self.options.propagation {
             b.set_attr(self.origin(), tree, MountAttr { propagation, ..MountAttr::default() }, recursive);
         }
-        let path = b.string(inside(self.destination));
-        let root = b.root;
-        b.step(self.origin(), Op::Attach { tree, root, path, flags: self.flags });
+        let path = inside(self.destination);
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let (root, place, flags) = match b.fresh.get(parent) {
+            Some(dir) => (*dir, name, self.flags | ATTACH_FRESH),
+            None => (b.root, path.as_str(), self.flags),
+        };
+        let place = b.string(place);
+        b.step(self.origin(), Op::Attach { tree, root, path: place, flags });
+        // What is mounted over hides what was made there before.
+        b.fresh.retain(|made, _| !is_below(made, &path));
     }
 }
 
@@ -54,7 +61,11 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             flags |= ATTACH_NO_SYMLINK;
         }
         let kind = if bind { "bind" } else { kind };
+        if kind == "tmpfs" && !options.data.iter().any(|option| option.starts_with("mode=")) {
+            flags |= ATTACH_KEEP_MODE;
+        }
         let target = Target { field, destination: &mount.destination, kind, options, flags };
+        outside_procfs(&target)?;
         if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
         } else if bind {
@@ -66,6 +77,31 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What of a procfs may be replaced: statistics that lxcfs and its like fake, and nothing that a process writes to.
+const REPLACEABLE: [&str; 10] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+    "proc/loadavg",
+    "proc/slabinfo",
+    "proc/sys/kernel/ns_last_pid",
+    "proc/sys/crypto/fips_enabled",
+];
+
+/// Nothing else may be mounted into /proc: a file there that is not the kernel's could take a label or a value that
+/// is meant for the kernel (CVE-2019-16884).
+fn outside_procfs(target: &Target<'_>) -> Result<()> {
+    let path = inside(target.destination);
+    if path == "proc" || !is_below(&path, "proc") || REPLACEABLE.contains(&path.as_str()) || target.kind == "proc" {
+        return Ok(());
+    }
+    let what = format!("{:?} cannot be mounted because it is inside /proc", target.destination);
+    Err(Error::spec(format!("{}.destination", target.field), what))
 }
 
 /// `bind,remount` with a source is the two steps of mount(8) in one line: a bind.
@@ -123,9 +159,10 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
         let mut attrs: Vec<_> = super::rootfs::base_propagation(b.input.config).map(|attr| (attr, true)).into_iter().collect();
         for (attr, all) in attrs_of(options) {
             match attrs.last_mut() {
-                // One call for what one call can say.
-                Some((base, true)) if all => *base = MountAttr { propagation: base.propagation, ..attr },
-                Some((base, true)) if !recursive => *base = MountAttr { propagation: base.propagation, ..attr },
+                // One call for what one call can say; without mounts below, recursive or not is the same.
+                Some((base, true)) if (all || !recursive) && base.set | base.clear == 0 => {
+                    *base = MountAttr { propagation: base.propagation, ..attr };
+                }
                 _ => attrs.push((attr, all)),
             }
         }
@@ -185,18 +222,22 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     }
     let params = params_of(b, mount, kind, target);
     let is_dev = inside(&mount.destination) == "dev";
-    let readonly_later = is_dev && target.options.attr_set & libc::MOUNT_ATTR_RDONLY != 0;
-    let attrs = target.options.attr_set & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
+    let readonly_later = is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
+    let attrs = (target.options.attr_set | target.options.rec_attr_set) & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
     if target.options.tmpcopyup && kind == "tmpfs" && b.parent_mounts() {
         let from = inside(&mount.destination);
         let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());
         target.attach(b, tree);
         return Ok(());
     }
+    let is_tmpfs = kind == "tmpfs";
     let (kind, params) = (b.string(kind), encode(&params));
     let params = b.bytes(&params);
     let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
     target.attach(b, tree);
+    if is_tmpfs {
+        b.fresh.insert(inside(&mount.destination), tree);
+    }
     if readonly_later {
         b.readonly_dev = Some(tree);
     }
@@ -205,7 +246,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
 
 fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Vec<(String, Option<String>)> {
     let mut params = Vec::new();
-    if let Some(source) = mount.source.as_deref().filter(|s| !s.is_empty() && *s != kind) {
+    if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
         params.push(("source".to_owned(), Some(source.to_owned())));
     }
     // Read-only is the mount: the file system may be shared with others, or still have to be filled.

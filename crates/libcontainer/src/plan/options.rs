@@ -1,6 +1,12 @@
 //! Mount options: strings of config.json in, one value out. One table says what every name does.
 
-use crate::config::{IdMapping, Mount};
+mod idmap;
+#[cfg(test)]
+mod tests;
+
+pub use idmap::{Idmap, IdmapRange};
+
+use crate::config::Mount;
 use crate::error::{Error, Result};
 use crate::spec::{is_bind, names::PROPAGATION};
 
@@ -159,27 +165,6 @@ pub struct MountOptions {
     pub dest_nofollow: bool,
 }
 
-/// How a mount is id-mapped. Without ranges the map is that of the mount's `uidMappings` and `gidMappings`, or else of the
-/// container's user namespace.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Idmap {
-    /// The mounts below too (`ridmap`).
-    pub recursive: bool,
-    /// Ranges of `uids=`; empty if none were written.
-    pub uids: Vec<IdmapRange>,
-    /// Ranges of `gids=`.
-    pub gids: Vec<IdmapRange>,
-}
-
-/// One range as crun writes it, `[@]FIRST-SECOND-COUNT`: ids from FIRST in the source are shown as ids from SECOND.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IdmapRange {
-    /// FIRST is `container_id`, SECOND is `host_id`.
-    pub mapping: IdMapping,
-    /// With `@`: SECOND counts inside the container's user namespace.
-    pub relative: bool,
-}
-
 /// Reads the options of a mount; `field` is the mount's (`mounts[3]`). A mount of type `bind` is a bind mount.
 ///
 /// # Errors
@@ -206,7 +191,7 @@ fn parse_as(options: &[String], bind: bool, field: &str) -> Result<MountOptions>
         } else if let Some((name, ranges)) =
             option.split_once('=').filter(|(name, _)| matches!(*name, "idmap" | "ridmap"))
         {
-            let idmap = parse_idmap(ranges, name == "ridmap")
+            let idmap = idmap::parse(ranges, name == "ridmap")
                 .map_err(|what| Error::spec(format!("{field}.options"), format!("{option:?}: {what}")))?;
             parsed.idmap = Some(idmap);
         } else {
@@ -300,32 +285,6 @@ fn parameters(option: &str) -> Vec<String> {
         separator
     };
     option.split(separates).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
-/// `uids=0-1000-10#10-2000-5;gids=@0-0-1`.
-fn parse_idmap(text: &str, recursive: bool) -> std::result::Result<Idmap, String> {
-    let mut idmap = Idmap { recursive, ..Idmap::default() };
-    for part in text.split(';').filter(|part| !part.is_empty()) {
-        let (ids, ranges) = match part.split_once('=') {
-            Some(("uids", ranges)) => (&mut idmap.uids, ranges),
-            Some(("gids", ranges)) => (&mut idmap.gids, ranges),
-            _ => return Err(format!("{part:?} is neither uids=… nor gids=…")),
-        };
-        for range in ranges.split('#') {
-            ids.push(parse_range(range).ok_or_else(|| format!("{range:?} is not a range such as 0-1000-10"))?);
-        }
-    }
-    if idmap.uids.is_empty() || idmap.gids.is_empty() {
-        return Err("both uids and gids are required".to_owned());
-    }
-    Ok(idmap)
-}
-
-fn parse_range(text: &str) -> Option<IdmapRange> {
-    let plain = text.strip_prefix('@').unwrap_or(text);
-    let numbers: Vec<u32> = plain.split('-').map(|n| n.parse().ok()).collect::<Option<_>>()?;
-    let &[container_id, host_id, size @ 1..=u32::MAX] = numbers.as_slice() else { return None };
-    Some(IdmapRange { mapping: IdMapping { container_id, host_id, size }, relative: plain.len() != text.len() })
 }
 
 /// Every name that has a meaning here, in alphabetical order, as `features` prints `mountOptions`.

@@ -149,3 +149,110 @@ fn read_all(file: impl AsFd, path: &Path) -> Result<Vec<u8>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::default_config;
+    use std::fs;
+
+    /// A bundle with this text as config.json.
+    fn bundle(text: impl AsRef<[u8]>) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("config.json"), text).unwrap();
+        dir
+    }
+
+    fn good() -> String {
+        default_config(None).to_string()
+    }
+
+    #[test]
+    fn a_bundle_keeps_its_text_and_knows_its_paths() {
+        let dir = bundle(good() + "\n");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(".", &link).unwrap();
+        let bundle = Bundle::load(&link).unwrap();
+        let real = fs::canonicalize(dir.path()).unwrap();
+        assert_eq!(bundle.dir(), real);
+        assert_eq!(bundle.rootfs(), real.join("rootfs"));
+        assert_eq!(bundle.raw(), good() + "\n");
+        assert_eq!(bundle.spec().hostname.as_deref(), Some("runc"));
+        assert_eq!(bundle.warnings(), []);
+    }
+
+    #[test]
+    fn the_root_is_absolute_and_plain() {
+        let root = |path: &str| {
+            let mut config = default_config(None);
+            config["root"]["path"] = path.into();
+            let dir = bundle(config.to_string());
+            let bundle = Bundle::load(dir.path()).unwrap();
+            bundle.rootfs().strip_prefix(bundle.dir()).map(Path::to_owned).unwrap_or_else(|_| bundle.rootfs())
+        };
+        assert_eq!(root("./a//b/"), Path::new("a/b"));
+        assert_eq!(root("/srv/root/"), Path::new("/srv/root"));
+        assert_eq!(root("../x"), Path::new("../x"));
+    }
+
+    #[test]
+    fn load_tells_the_first_fault_and_faults_all() {
+        let dir =
+            bundle(r#"{"ociVersion": "1.3.0", "root": {"path": "r"}, "process": {"args": ["sh"], "env": ["x"]}}"#);
+        assert_eq!(Bundle::load(dir.path()).unwrap_err().to_string(), "a working directory is required (process.cwd)");
+        let fields = Bundle::faults(dir.path()).iter().map(|e| e.config_field().map(str::to_owned)).collect::<Vec<_>>();
+        assert_eq!(fields, [Some("process.cwd".to_owned()), Some("process.env[0]".to_owned())]);
+        assert!(Bundle::faults(bundle(good()).path()).is_empty());
+    }
+
+    #[test]
+    fn warnings_stay_with_the_bundle() {
+        let mut config = default_config(None);
+        config["process"]["capabilities"]["bounding"] = serde_json::json!(["CAP_X"]);
+        let bundle = Bundle::load(bundle(config.to_string()).path()).unwrap();
+        let text = "unknown capability \"CAP_X\" is not granted (process.capabilities.bounding[0])";
+        assert_eq!(bundle.warnings().iter().map(Warning::to_string).collect::<Vec<_>>(), [text]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_in_one_line() {
+        let error = Bundle::load(Path::new("/nonexistent/bundle")).unwrap_err();
+        assert_eq!(error.to_string(), "open the bundle \"/nonexistent/bundle\": no such file or directory");
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+        let dir = tempfile::tempdir().unwrap();
+        let error = Bundle::load(dir.path()).unwrap_err();
+        let path = fs::canonicalize(dir.path()).unwrap().join("config.json");
+        let hint = "a bundle needs a config.json: `hull spec` writes one";
+        assert_eq!(error.to_string(), format!("open {path:?}: no such file or directory; {hint}"));
+        assert_eq!((error.kind(), Bundle::faults(dir.path()).len()), (Kind::InvalidSpec, 1));
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Bundle::load(&file).unwrap_err().to_string().ends_with(": not a directory"));
+    }
+
+    #[test]
+    fn a_config_that_is_no_text_file_is_refused_without_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config.json");
+        rustix::fs::mknodat(rustix::fs::CWD, &config, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert!(Bundle::load(dir.path()).unwrap_err().to_string().ends_with("config.json\" is not a regular file"));
+        fs::remove_file(&config).unwrap();
+        fs::create_dir(&config).unwrap();
+        assert!(Bundle::load(dir.path()).unwrap_err().to_string().ends_with("config.json\" is not a regular file"));
+        fs::remove_dir(&config).unwrap();
+        fs::File::create(&config).unwrap().set_len(LARGEST_CONFIG + 1).unwrap();
+        assert!(Bundle::load(dir.path()).unwrap_err().to_string().ends_with("config.json\" is larger than 64 MiB"));
+        let error = Bundle::load(bundle(b"{\"hostname\": \"\xff\"}").path()).unwrap_err();
+        assert_eq!(error.to_string(), "config.json is not JSON: byte 14 is not UTF-8");
+    }
+
+    #[test]
+    fn a_program_hands_in_a_config_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let config: Config = serde_json::from_value(default_config(None)).unwrap();
+        let bundle = Bundle::from_config(dir.path(), config.clone()).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(bundle.raw()).unwrap(), config);
+        assert_eq!(bundle.rootfs(), bundle.dir().join("rootfs"));
+        assert_eq!(Bundle::from_config(dir.path(), Config::default()).unwrap_err().config_field(), Some("ociVersion"));
+    }
+}

@@ -105,3 +105,58 @@ fn mounts(rootless: bool) -> Value {
         },
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::spec::Spec;
+
+    fn checked(value: &Value) -> Spec {
+        let config: Config = serde_json::from_value(value.clone()).unwrap();
+        let (spec, warnings) = Spec::check(config).unwrap();
+        assert_eq!(warnings, []);
+        spec
+    }
+
+    #[test]
+    fn the_default_breaks_no_rule() {
+        for rootless in [None, Some((1000, 100))] {
+            for cgroup2 in [false, true] {
+                checked(&config(rootless, cgroup2));
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_is_one_that_the_parser_reads() {
+        for rootless in [None, Some((1000, 100))] {
+            let value = config(rootless, true);
+            let mut again = serde_json::to_value(&*checked(&value)).unwrap();
+            // Defaults are not written back.
+            again["process"]["user"] = json!({ "uid": 0, "gid": 0 });
+            for field in ["uidMappings", "gidMappings"] {
+                if let Some(range) = again["linux"].get_mut(field) {
+                    range[0]["containerID"] = 0.into();
+                }
+            }
+            if rootless.is_none() {
+                again["linux"]["resources"]["devices"][0]["allow"] = false.into();
+            }
+            assert_eq!(again, value);
+        }
+    }
+
+    #[test]
+    fn the_rootless_default_maps_the_caller_and_shares_network_and_sys() {
+        let spec = checked(&config(Some((1000, 100)), true));
+        let kinds: Vec<_> = spec.linux.namespaces.iter().map(|namespace| namespace.kind.as_str()).collect();
+        assert_eq!(kinds, ["pid", "ipc", "uts", "mount", "cgroup", "user"]);
+        assert_eq!((spec.linux.uid_mappings[0].host_id, spec.linux.gid_mappings[0].host_id), (1000, 100));
+        let sys = spec.mounts.iter().find(|mount| mount.destination == "/sys").unwrap();
+        assert_eq!(sys.options[0], "rbind");
+        let options: Vec<_> = spec.mounts.iter().flat_map(|mount| &mount.options).collect();
+        assert!(!options.iter().any(|option| option.starts_with("gid=")));
+        assert_eq!(spec.linux.resources, None);
+    }
+}

@@ -88,3 +88,40 @@ pub fn is_bind(mount: &Mount) -> bool {
 pub fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exec_reads_a_process_under_the_same_rules_and_names() {
+        let text = |json: &str| parse_process(json.as_bytes(), "p.json").unwrap_err().to_string();
+        assert_eq!(text(r#"{"args": ["sh"]}"#), "a working directory is required (process.cwd)");
+        assert_eq!(text(r#"{"cwd": "/"}"#), "a program to run is required (process.args)");
+        assert_eq!(text("{"), "p.json is not JSON: EOF while parsing an object at line 1 column 1");
+        let wrong = "p.json: invalid type: integer `1`, expected a string at line 1 column 11 (process.args[0])";
+        assert_eq!(text(r#"{"args": [1]}"#), wrong);
+        let process = parse_process(br#"{"args": ["sh"], "cwd": "/", "user": {"uid": 5}}"#, "p.json").unwrap();
+        assert_eq!(process.user.uid, 5);
+    }
+
+    #[test]
+    fn update_reads_resources_under_the_same_rules_and_names() {
+        let error = parse_resources(br#"{"pids": {"limit": -5}}"#).unwrap_err();
+        assert_eq!(error.config_field(), Some("linux.resources.pids.limit"));
+        let error = parse_resources(br#"{"cpu": {"shares": -5}}"#).unwrap_err();
+        assert_eq!(error.config_field(), Some("linux.resources.cpu.shares"));
+        assert_eq!(parse_resources(br#"{"pids": {"limit": 7}}"#).unwrap().pids.and_then(|pids| pids.limit), Some(7));
+    }
+
+    #[test]
+    fn a_mount_is_bound_by_option_or_by_type() {
+        let mount = |kind: &str, option: &str| Mount {
+            kind: Some(kind.to_owned()),
+            options: vec![option.to_owned()],
+            ..Mount::default()
+        };
+        assert!(is_bind(&mount("none", "rbind")) && is_bind(&mount("none", "bind")) && is_bind(&mount("bind", "ro")));
+        assert!(!is_bind(&mount("tmpfs", "ro")));
+    }
+}

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn rlimits_are_the_numbers_of_libc() {
         for (name, number) in [("RLIMIT_NOFILE", libc::RLIMIT_NOFILE), ("RLIMIT_RTTIME", libc::RLIMIT_RTTIME)] {
-            assert_eq!(RLIMITS.get(name), Some(number as u32), "{name}");
+            assert_eq!(RLIMITS.get(name), Some(number), "{name}");
         }
     }
 

@@ -1,3 +1,10 @@
-//! What touches the kernel without a safe interface of rustix: with hull-init, the only unsafe code.
+//! What touches the kernel without a safe interface of rustix, each in a thin safe wrapper: with hull-init, the only unsafe code.
 
+pub mod bpf;
+pub mod clone;
+pub mod limits;
+pub mod mount;
+pub mod namespace;
 pub mod program;
+pub mod signal;
+pub mod socket;

@@ -123,3 +123,109 @@ pub(super) fn network_devices_have_a_namespace(config: &Config, faults: &mut Fau
     let kept = config.linux.net_devices.is_empty() || has(config, "network");
     faults.require(kept, "linux.netDevices", "moving network interfaces requires a network namespace");
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"linux": {"devices": [{"type": "p"}]}}"#, "linux.devices[0].path", "the path of the device is required"),
+    (
+        r#"{"linux": {"devices": [{"type": "p", "path": "dev/p"}]}}"#,
+        "linux.devices[0].path",
+        r#"the path of a device must be absolute, not "dev/p""#,
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "c", "path": "/dev/x", "major": 1, "minor": 3}, {"type": "c", "path": "/dev/x", "major": 1, "minor": 5}]}}"#,
+        "linux.devices[1].path",
+        r#""/dev/x" is two different devices"#,
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "c", "path": "/dev/x", "major": 1, "minor": 3}, {"type": "c", "path": "/dev/x", "major": 1, "minor": 3}]}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"devices": [{"path": "/dev/x", "major": 1, "minor": 3}]}}"#,
+        "linux.devices[0].type",
+        "the type of the device is required",
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "a", "path": "/dev/x", "major": 1, "minor": 3}]}}"#,
+        "linux.devices[0].type",
+        r#"unknown type of device "a": it is p, c, u or b"#,
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "b", "path": "/dev/x", "minor": 3}]}}"#,
+        "linux.devices[0].major",
+        "the major number of the device is required",
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "u", "path": "/dev/x", "major": 1}]}}"#,
+        "linux.devices[0].minor",
+        "the minor number of the device is required",
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "c", "path": "/dev/x", "major": 4096, "minor": 0}]}}"#,
+        "linux.devices[0].major",
+        "the major number 4096 is not between 0 and 4095",
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "c", "path": "/dev/x", "major": 1, "minor": -1}]}}"#,
+        "linux.devices[0].minor",
+        "the minor number -1 is not between 0 and 1048575",
+    ),
+    (
+        r#"{"linux": {"devices": [{"type": "c", "path": "/dev/x", "major": 1, "minor": 1048575, "fileMode": 8630}]}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"netDevices": {"eth/0": {}}}}"#,
+        "linux.netDevices.eth/0",
+        r#""eth/0" cannot be the name of a network interface"#,
+    ),
+    (
+        r#"{"linux": {"netDevices": {"eth0": {"name": "0123456789012345"}}}}"#,
+        "linux.netDevices.eth0.name",
+        r#""0123456789012345" cannot be the name of a network interface"#,
+    ),
+    (
+        r#"{"linux": {"netDevices": {"eth0": {"name": "a"}, "eth1": {"name": "a"}}}}"#,
+        "linux.netDevices.eth1.name",
+        r#"two interfaces would be named "a""#,
+    ),
+    (r#"{"linux": {"netDevices": {"eth0": {"name": "e%d"}, "eth1": {"name": "e%d"}, "eth2": {}}}}"#, "", ""),
+    (
+        r#"{"linux": {"namespaces": [], "netDevices": {"eth0": {}}}}"#,
+        "linux.netDevices",
+        "moving network interfaces requires a network namespace",
+    ),
+    (
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"type": "d", "access": "r"}]}}}"#,
+        "linux.resources.devices[1].type",
+        r#"unknown type of device "d": it is a, b or c"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"type": "c"}]}}}"#,
+        "linux.resources.devices[1].access",
+        "the access is required",
+    ),
+    (
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"access": "rx"}]}}}"#,
+        "linux.resources.devices[1].access",
+        r#"the access "rx" is not composed of r, w and m"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"access": "r", "major": -2}]}}}"#,
+        "linux.resources.devices[1].major",
+        "the major number -2 is not between -1 and 4095",
+    ),
+    (
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"access": "r", "minor": 1048576}]}}}"#,
+        "linux.resources.devices[1].minor",
+        "the minor number 1048576 is not between -1 and 1048575",
+    ),
+    (
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"type": "b", "access": "m", "major": -1, "minor": -1}]}}}"#,
+        "",
+        "",
+    ),
+];

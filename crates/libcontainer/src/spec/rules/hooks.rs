@@ -38,3 +38,19 @@ pub(super) fn timeout_is_positive(config: &Config, faults: &mut Faults) {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"hooks": {"prestart": [{}]}}"#, "hooks.prestart[0].path", "the path of the hook is required"),
+    (
+        r#"{"hooks": {"createContainer": [{"path": "/bin/a"}, {"path": "b"}]}}"#,
+        "hooks.createContainer[1].path",
+        r#"the path of a hook must be absolute, not "b""#,
+    ),
+    (
+        r#"{"hooks": {"poststop": [{"path": "/bin/a", "timeout": 0}]}}"#,
+        "hooks.poststop[0].timeout",
+        "a hook's timeout must be greater than zero, not 0",
+    ),
+    (r#"{"hooks": {"startContainer": [{"path": "/bin/a", "timeout": 1, "env": ["A"]}], "poststart": null}}"#, "", ""),
+];

@@ -175,3 +175,150 @@ pub(super) fn unified_names_are_files(config: &Config, faults: &mut Faults) {
         faults.require(file, format_args!("linux.resources.unified.{}", key.escape_debug()), what);
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (
+        r#"{"linux": {"resources": {"memory": {"limit": -2}}}}"#,
+        "linux.resources.memory.limit",
+        "-2 bytes: only -1, no limit, may be negative",
+    ),
+    (
+        r#"{"linux": {"resources": {"memory": {"reservation": -9}}}}"#,
+        "linux.resources.memory.reservation",
+        "-9 bytes: only -1, no limit, may be negative",
+    ),
+    (
+        r#"{"linux": {"resources": {"memory": {"limit": -1, "swap": 1024}}}}"#,
+        "linux.resources.memory.swap",
+        "swap is limited and memory, which it includes, is not",
+    ),
+    (
+        r#"{"linux": {"resources": {"memory": {"limit": 1024, "swap": 1023}}}}"#,
+        "linux.resources.memory.swap",
+        "swap, which includes memory, is 1023 and below the limit of 1024",
+    ),
+    (r#"{"linux": {"resources": {"memory": {"limit": 1024, "swap": -1, "reservation": 4096, "kernel": 0}}}}"#, "", ""),
+    (
+        r#"{"linux": {"resources": {"memory": {"swappiness": 101}}}}"#,
+        "linux.resources.memory.swappiness",
+        "101 is not between 0 and 100",
+    ),
+    (
+        r#"{"linux": {"resources": {"memory": {"kernel": 4096}}}}"#,
+        "linux.resources.memory.kernel",
+        "warning: limits of kernel memory are deprecated and ignored",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"quota": -2}}}}"#,
+        "linux.resources.cpu.quota",
+        "-2 us: only -1, no limit, may be negative",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"quota": 999}}}}"#,
+        "linux.resources.cpu.quota",
+        "999 us is shorter than the shortest, 1000 us",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"period": 1000001}}}}"#,
+        "linux.resources.cpu.period",
+        "1000001 us is not between 1000 us and 1000000 us",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"quota": 1000, "burst": 1001}}}}"#,
+        "linux.resources.cpu.burst",
+        "a burst of 1001 us is longer than the quota of 1000 us",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"quota": -1, "burst": 0, "period": 0, "shares": 0, "idle": 1, "cpus": "0-3,7", "mems": ""}}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"realtimeRuntime": -2}}}}"#,
+        "linux.resources.cpu.realtimeRuntime",
+        "-2 us: only -1 may be negative",
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"realtimeRuntime": 200, "realtimePeriod": 100}}}}"#,
+        "linux.resources.cpu.realtimeRuntime",
+        "200 us is longer than the period of 100 us",
+    ),
+    (r#"{"linux": {"resources": {"cpu": {"idle": 2}}}}"#, "linux.resources.cpu.idle", "2 is neither 0 nor 1"),
+    (
+        r#"{"linux": {"resources": {"cpu": {"cpus": "all"}}}}"#,
+        "linux.resources.cpu.cpus",
+        r#""all" is not a number or range such as 0-3,7"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"cpu": {"mems": "1-0"}}}}"#,
+        "linux.resources.cpu.mems",
+        r#"the range "1-0" runs backwards"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"pids": {"limit": -2}}}}"#,
+        "linux.resources.pids.limit",
+        "-2: only -1, no limit, may be negative",
+    ),
+    (r#"{"linux": {"resources": {"pids": {"limit": 0}}}}"#, "", ""),
+    (
+        r#"{"linux": {"resources": {"blockIO": {"weight": 9}}}}"#,
+        "linux.resources.blockIO.weight",
+        "a weight is between 10 and 1000, not 9",
+    ),
+    (
+        r#"{"linux": {"resources": {"blockIO": {"leafWeight": 1001}}}}"#,
+        "linux.resources.blockIO.leafWeight",
+        "a weight is between 10 and 1000, not 1001",
+    ),
+    (
+        r#"{"linux": {"resources": {"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 1}]}}}}"#,
+        "linux.resources.blockIO.weightDevice[0].weight",
+        "a weight is between 10 and 1000, not 1",
+    ),
+    (
+        r#"{"linux": {"resources": {"blockIO": {"weightDevice": [{"major": 8, "minor": 0}]}}}}"#,
+        "linux.resources.blockIO.weightDevice[0]",
+        "a weight or a leafWeight is required",
+    ),
+    (
+        r#"{"linux": {"resources": {"blockIO": {"throttleReadIOPSDevice": [{"major": -1, "minor": 0, "rate": 1}]}}}}"#,
+        "linux.resources.blockIO.throttleReadIOPSDevice[0].major",
+        "the major number -1 is not between 0 and 4095",
+    ),
+    (
+        r#"{"linux": {"resources": {"blockIO": {"weight": 0, "throttleWriteBpsDevice": [{"major": 8, "minor": 0, "rate": 0}]}}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"resources": {"hugepageLimits": [{"pageSize": "2MB", "limit": 0}, {"pageSize": "2M", "limit": 0}]}}}"#,
+        "linux.resources.hugepageLimits[1].pageSize",
+        r#""2M" is not a page size such as 64KB, 2MB or 1GB"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"hugepageLimits": [{"pageSize": "GB", "limit": 0}]}}}"#,
+        "linux.resources.hugepageLimits[0].pageSize",
+        r#""GB" is not a page size such as 64KB, 2MB or 1GB"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"network": {"priorities": [{"name": "", "priority": 1}]}}}}"#,
+        "linux.resources.network.priorities[0].name",
+        r#""" cannot be the name of a network interface"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"rdma": {"mlx5_1": {}}}}}"#,
+        "linux.resources.rdma.mlx5_1",
+        "hcaHandles or hcaObjects is required",
+    ),
+    (
+        r#"{"linux": {"resources": {"rdma": {"mlx5 1": {"hcaObjects": 1}}}}}"#,
+        "linux.resources.rdma.mlx5 1",
+        r#""mlx5 1" cannot be the name of an RDMA device"#,
+    ),
+    (
+        r#"{"linux": {"resources": {"unified": {"memory.high": "1", "../memory.high": "1"}}}}"#,
+        "linux.resources.unified.../memory.high",
+        r#""../memory.high" cannot be a file of a cgroup"#,
+    ),
+];

@@ -122,3 +122,122 @@ pub(super) fn personality_is_known(config: &Config, faults: &mut Faults) {
         faults.warn("linux.personality.flags", "the specification has no flags: they are ignored");
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (
+        r#"{"linux": {"intelRdt": {"closID": ".."}}}"#,
+        "linux.intelRdt.closID",
+        r#"".." cannot be the name of a class of service"#,
+    ),
+    (
+        r#"{"linux": {"intelRdt": {"closID": "a/b"}}}"#,
+        "linux.intelRdt.closID",
+        r#""a/b" cannot be the name of a class of service"#,
+    ),
+    (
+        r#"{"linux": {"intelRdt": {"closID": "/", "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=10", "schemata": ["L2:0=f"]}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"intelRdt": {"l3CacheSchema": "0=f"}}}"#,
+        "linux.intelRdt.l3CacheSchema",
+        "warning: the schema should start with L3:",
+    ),
+    (
+        r#"{"linux": {"intelRdt": {"memBwSchema": "0=10"}}}"#,
+        "linux.intelRdt.memBwSchema",
+        "the schema must start with MB:",
+    ),
+    (
+        r#"{"linux": {"intelRdt": {"memBwSchema": "MB:0=10\nMB:1=10"}}}"#,
+        "linux.intelRdt.memBwSchema",
+        "the schema must be one line",
+    ),
+    (
+        r#"{"linux": {"intelRdt": {"schemata": ["L3:0=f", "L2:0=f\n"]}}}"#,
+        "linux.intelRdt.schemata[1]",
+        "each schema must be one line",
+    ),
+    (r#"{"linux": {"memoryPolicy": {"nodes": "0"}}}"#, "linux.memoryPolicy.mode", "a memory policy mode is required"),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_NEAR"}}}"#,
+        "linux.memoryPolicy.mode",
+        r#"unknown memory policy mode "MPOL_NEAR": it is one of MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED_MANY or MPOL_WEIGHTED_INTERLEAVE"#,
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}}}"#,
+        "linux.memoryPolicy.flags[0]",
+        r#"unknown memory policy flag "MPOL_F_X""#,
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0;1"}}}"#,
+        "linux.memoryPolicy.nodes",
+        r#""0;1" is not a number or range such as 0-3,7"#,
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_LOCAL", "nodes": "0"}}}"#,
+        "linux.memoryPolicy.nodes",
+        "MPOL_LOCAL takes no nodes",
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_INTERLEAVE"}}}"#,
+        "linux.memoryPolicy.nodes",
+        "MPOL_INTERLEAVE requires nodes",
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}}}"#,
+        "linux.memoryPolicy.flags",
+        "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other",
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_PREFERRED", "flags": ["MPOL_F_STATIC_NODES"]}}}"#,
+        "linux.memoryPolicy.flags",
+        "MPOL_PREFERRED without nodes takes no flag about nodes",
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}}}"#,
+        "linux.memoryPolicy.flags",
+        "MPOL_F_NUMA_BALANCING goes with MPOL_BIND or MPOL_PREFERRED_MANY alone",
+    ),
+    (
+        r#"{"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0-1", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_NUMA_BALANCING"]}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"rootfsPropagation": "public"}}"#,
+        "linux.rootfsPropagation",
+        r#"unknown propagation "public": it is one of unbindable, private, slave, shared, runbindable, rprivate, rslave or rshared"#,
+    ),
+    (r#"{"linux": {"rootfsPropagation": ""}}"#, "", ""),
+    (r#"{"linux": {"rootfsPropagation": "rslave"}}"#, "", ""),
+    (
+        r#"{"linux": {"maskedPaths": ["/proc/kcore", "proc/acpi"]}}"#,
+        "linux.maskedPaths[1]",
+        r#"the path must be absolute, not "proc/acpi""#,
+    ),
+    (r#"{"linux": {"readonlyPaths": [""]}}"#, "linux.readonlyPaths[0]", r#"the path must be absolute, not """#),
+    (
+        r#"{"linux": {"namespaces": [], "readonlyPaths": ["/proc/sys"]}}"#,
+        "linux.readonlyPaths",
+        "these paths of the host would change: a mount namespace is required",
+    ),
+    (
+        r#"{"linux": {"namespaces": [], "maskedPaths": ["/proc/kcore"]}}"#,
+        "linux.maskedPaths",
+        "these paths of the host would change: a mount namespace is required",
+    ),
+    (r#"{"linux": {"personality": {}}}"#, "linux.personality.domain", "an execution domain is required"),
+    (
+        r#"{"linux": {"personality": {"domain": "SVR4"}}}"#,
+        "linux.personality.domain",
+        r#"unknown execution domain "SVR4": it is LINUX or LINUX32"#,
+    ),
+    (
+        r#"{"linux": {"personality": {"domain": "LINUX32", "flags": ["ADDR_NO_RANDOMIZE"]}}}"#,
+        "linux.personality.flags",
+        "warning: the specification has no flags: they are ignored",
+    ),
+];

@@ -152,3 +152,103 @@ fn first(outcome: std::result::Result<Vec<Warning>, Vec<Error>>) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+
+    /// A change to a valid config, as a JSON merge patch (RFC 7396), and what it breaks: the field and the text, which
+    /// starts with `warning: ` for a warning. An empty field is a config that must stay without fault.
+    pub(super) type Cases = &'static [(&'static str, &'static str, &'static str)];
+
+    const ALL: &[Cases] = &[
+        top::CASES,
+        mounts::CASES,
+        process::CASES,
+        schedule::CASES,
+        hooks::CASES,
+        namespaces::CASES,
+        devices::CASES,
+        limits::CASES,
+        linux::CASES,
+        sysctl::CASES,
+        seccomp::CASES,
+        strings::CASES,
+    ];
+
+    fn valid() -> Value {
+        let namespaces: Vec<_> =
+            ["pid", "network", "ipc", "uts", "mount"].iter().map(|t| json!({ "type": t })).collect();
+        json!({
+            "ociVersion": "1.3.0",
+            "root": { "path": "rootfs" },
+            "process": { "cwd": "/", "args": ["sh"] },
+            "linux": { "namespaces": namespaces },
+        })
+    }
+
+    fn merge(into: &mut Value, patch: Value) {
+        match (into, patch) {
+            (Value::Object(into), Value::Object(patch)) => {
+                for (key, value) in patch {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
+            }
+            (into, patch) => *into = patch,
+        }
+    }
+
+    fn config(patch: &str) -> Config {
+        let mut config = valid();
+        merge(&mut config, serde_json::from_str(patch).unwrap());
+        serde_json::from_value(config).unwrap()
+    }
+
+    /// What each rule notes, with its place in the table.
+    fn findings(config: &Config) -> Vec<(usize, String, String)> {
+        let mut all = Vec::new();
+        for (i, (_, rule)) in RULES.iter().enumerate() {
+            let mut faults = Faults::default();
+            rule(config, &mut faults);
+            let errors = faults.errors.iter().map(|e| (i, e.config_field().unwrap().to_owned(), e.what().to_owned()));
+            all.extend(errors);
+            all.extend(faults.warnings.into_iter().map(|w| (i, w.field, format!("warning: {}", w.what))));
+        }
+        all
+    }
+
+    #[test]
+    fn each_case_breaks_exactly_its_rule_and_each_rule_has_a_case() {
+        assert_eq!(findings(&config("{}")), []);
+        let mut broken = BTreeSet::new();
+        for (patch, field, what) in ALL.iter().copied().flatten() {
+            let found = findings(&config(patch));
+            let texts: Vec<_> = found.iter().map(|(_, field, what)| (field.as_str(), what.as_str())).collect();
+            let expected = if field.is_empty() { vec![] } else { vec![(*field, *what)] };
+            assert_eq!(texts, expected, "{patch}");
+            broken.extend(found.iter().map(|found| found.0));
+        }
+        let untried: Vec<_> = (0..RULES.len()).filter(|i| !broken.contains(i)).map(|i| (i, RULES[i].0)).collect();
+        assert_eq!(untried, [], "rules without a case, by their place in the table");
+    }
+
+    #[test]
+    fn every_text_is_one_line() {
+        for (patch, ..) in ALL.iter().copied().flatten() {
+            for (_, field, what) in findings(&config(patch)) {
+                assert!(!format!("{field}{what}").contains(char::is_control), "{patch}");
+            }
+        }
+        let odd = config(r#"{"linux": {"sysctl": {"a\nb": "1"}, "rootfsPropagation": "a\nb"}}"#);
+        assert!(findings(&odd).iter().all(|(_, field, what)| !format!("{field}{what}").contains('\n')));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_in_the_order_of_the_specification() {
+        let faults = check(&config(r#"{"root": null, "process": {"cwd": "x"}, "linux": {"rootfsPropagation": "x"}}"#));
+        let fields: Vec<_> = faults.unwrap_err().iter().map(|e| e.config_field().unwrap().to_owned()).collect();
+        assert_eq!(fields, ["root", "process.cwd", "linux.rootfsPropagation"]);
+    }
+}

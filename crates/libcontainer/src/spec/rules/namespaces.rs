@@ -132,3 +132,113 @@ pub(super) fn time_offsets_are_in_range(config: &Config, faults: &mut Faults) {
         faults.require(whole, format_args!("{field}.nanosecs"), "nanoseconds must be less than one second");
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (
+        r#"{"linux": {"namespaces": [{"type": ""}]}}"#,
+        "linux.namespaces[0].type",
+        "the type of the namespace is required",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "mount"}, {"type": "net"}]}}"#,
+        "linux.namespaces[1].type",
+        r#"unknown namespace "net": it is one of time, mount, cgroup, uts, ipc, user, pid or network"#,
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "pid"}, {"type": "uts"}, {"type": "pid", "path": "/proc/1/ns/pid"}]}}"#,
+        "linux.namespaces[2].type",
+        "the pid namespace is given twice",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "network", "path": "netns/a"}]}}"#,
+        "linux.namespaces[0].path",
+        r#"the path of a namespace must be absolute, not "netns/a""#,
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "network", "path": ""}, {"type": "pid", "path": "/proc/1/ns/pid"}]}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}}"#,
+        "linux.uidMappings",
+        "an id map requires a user namespace",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}}"#,
+        "linux.gidMappings",
+        "a new user namespace requires an id map",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user", "path": "/run/user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}}"#,
+        "linux.uidMappings",
+        "warning: the joined user namespace has its id map already",
+    ),
+    (r#"{"linux": {"namespaces": [{"type": "user", "path": "/run/user"}]}}"#, "", ""),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}, {"containerID": 10, "hostID": 0, "size": 1000}]}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}, {"containerID": 5, "hostID": 5, "size": 0}]}}"#,
+        "linux.gidMappings[1].size",
+        "a range of ids must not be empty",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 4294967294, "size": 2}]}}"#,
+        "linux.gidMappings[0].hostID",
+        "the range of 2 ids from 4294967294 passes the highest id",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 0, "size": 1}, {"containerID": 4294967294, "hostID": 1, "size": 2}]}}"#,
+        "linux.gidMappings[1].containerID",
+        "the range of 2 ids from 4294967294 passes the highest id",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 0, "size": 4294967295}]}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 0, "size": 10}, {"containerID": 9, "hostID": 10, "size": 1}]}}"#,
+        "linux.gidMappings[1].containerID",
+        "the range overlaps that of linux.gidMappings[0] in the container",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 5, "size": 10}, {"containerID": 10, "hostID": 0, "size": 6}]}}"#,
+        "linux.gidMappings[1].hostID",
+        "the range overlaps that of linux.gidMappings[0] on the host",
+    ),
+    (
+        r#"{"linux": {"timeOffsets": {"monotonic": {"secs": 1}}}}"#,
+        "linux.timeOffsets",
+        "shifted clocks require a time namespace",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "time", "path": "/run/time"}], "timeOffsets": {"monotonic": {"secs": 1}}}}"#,
+        "linux.timeOffsets",
+        "the clocks of a joined time namespace cannot be shifted",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "time"}], "timeOffsets": {"realtime": {"secs": 1}}}}"#,
+        "linux.timeOffsets.realtime",
+        r#"unknown clock "realtime": it is monotonic or boottime"#,
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "time"}], "timeOffsets": {"boottime": {"nanosecs": 1000000000}}}}"#,
+        "linux.timeOffsets.boottime.nanosecs",
+        "nanoseconds must be less than one second",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "time"}], "timeOffsets": {"boottime": {"secs": -9223372037}}}}"#,
+        "linux.timeOffsets.boottime.secs",
+        "a clock cannot be shifted by more than 9223372036 seconds",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "time"}], "timeOffsets": {"monotonic": {"secs": -5, "nanosecs": 999999999}}}}"#,
+        "",
+        "",
+    ),
+];

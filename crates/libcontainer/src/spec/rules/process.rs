@@ -126,7 +126,6 @@ pub(super) fn capabilities_can_be_granted(config: &Config, faults: &mut Faults) 
     let permitted = mask(&capabilities.permitted);
     let bounds = [
         ("effective", &capabilities.effective, permitted, "permitted"),
-        ("ambient", &capabilities.ambient, permitted & mask(&capabilities.inheritable), "permitted and inheritable"),
     ];
     for (set, names, bound, bound_name) in bounds {
         for (i, name) in names.iter().enumerate() {
@@ -143,3 +142,86 @@ pub(super) fn oom_score_adj_is_in_range(config: &Config, faults: &mut Faults) {
     let what = format_args!("{value} is not between -1000 and 1000");
     faults.require((-1000..=1000).contains(&value), "process.oomScoreAdj", what);
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"process": null}"#, "process", "a process is required"),
+    (r#"{"process": {"args": null}}"#, "process.args", "a program to run is required"),
+    (r#"{"process": {"args": []}}"#, "process.args", "a program to run is required"),
+    (r#"{"process": {"cwd": ""}}"#, "process.cwd", "a working directory is required"),
+    (r#"{"process": {"cwd": "tmp"}}"#, "process.cwd", r#"the working directory must be absolute, not "tmp""#),
+    (r#"{"process": {"env": ["A=1", "PATH"]}}"#, "process.env[1]", r#""PATH" has no = and value"#),
+    (r#"{"process": {"env": ["=1"]}}"#, "process.env[0]", r#""=1" has no name"#),
+    (r#"{"process": {"env": ["A=", "B==", "a b.c=\n"]}}"#, "", ""),
+    (
+        r#"{"process": {"terminal": true, "consoleSize": {"height": 65536, "width": 80}}}"#,
+        "process.consoleSize.height",
+        "a terminal's height is at most 65535",
+    ),
+    (r#"{"process": {"terminal": false, "consoleSize": {"height": 65536, "width": 80}}}"#, "", ""),
+    (r#"{"process": {"user": {"uid": 4294967295}}}"#, "process.user.uid", "4294967295 is not a valid id"),
+    (r#"{"process": {"user": {"gid": 4294967295}}}"#, "process.user.gid", "4294967295 is not a valid id"),
+    (
+        r#"{"process": {"user": {"additionalGids": [5, 4294967295]}}}"#,
+        "process.user.additionalGids[1]",
+        "4294967295 is not a valid id",
+    ),
+    (r#"{"process": {"user": {"umask": 512}}}"#, "process.user.umask", "the umask 0o1000 has bits above 0o777"),
+    (
+        r#"{"process": {"user": {"uid": 1}}, "linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}}"#,
+        "process.user.uid",
+        "1 is not in linux.uidMappings",
+    ),
+    (
+        r#"{"process": {"user": {"additionalGids": [4, 5]}}, "linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1, "size": 5}]}}"#,
+        "process.user.additionalGids[1]",
+        "5 is not in linux.gidMappings",
+    ),
+    (
+        r#"{"process": {"rlimits": [{"soft": 1, "hard": 1}]}}"#,
+        "process.rlimits[0].type",
+        "the type of the limit is required",
+    ),
+    (
+        r#"{"process": {"rlimits": [{"type": "RLIMIT_NOFILES", "soft": 1, "hard": 1}]}}"#,
+        "process.rlimits[0].type",
+        r#"unknown limit "RLIMIT_NOFILES""#,
+    ),
+    (
+        r#"{"process": {"rlimits": [{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}, {"type": "RLIMIT_CPU", "soft": 1, "hard": 1}]}}"#,
+        "process.rlimits[1].type",
+        "the limit RLIMIT_CPU is given twice",
+    ),
+    (
+        r#"{"process": {"rlimits": [{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}]}}"#,
+        "process.rlimits[0].soft",
+        "the soft limit 2 is above the hard limit 1",
+    ),
+    (
+        r#"{"process": {"rlimits": [{"type": "RLIMIT_CORE", "soft": 18446744073709551615, "hard": 18446744073709551615}]}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"process": {"capabilities": {"bounding": ["CAP_KILL", "CAP_TIME_TRAVEL"]}}}"#,
+        "process.capabilities.bounding[1]",
+        r#"warning: unknown capability "CAP_TIME_TRAVEL" is not granted"#,
+    ),
+    (
+        r#"{"process": {"capabilities": {"ambient": ["cap_kill"]}}}"#,
+        "process.capabilities.ambient[0]",
+        r#"warning: unknown capability "cap_kill" is not granted"#,
+    ),
+    (
+        r#"{"process": {"capabilities": {"effective": ["CAP_KILL"]}}}"#,
+        "process.capabilities.effective[0]",
+        "warning: CAP_KILL is not granted: it is not permitted as well",
+    ),
+    (
+        r#"{"process": {"capabilities": {"permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]}}}"#,
+        "process.capabilities.ambient[0]",
+        "warning: CAP_KILL is not granted: it is not permitted and inheritable as well",
+    ),
+    (r#"{"process": {"oomScoreAdj": -1001}}"#, "process.oomScoreAdj", "-1001 is not between -1000 and 1000"),
+    (r#"{"process": {"oomScoreAdj": 1000}}"#, "", ""),
+];

@@ -98,3 +98,85 @@ pub(super) fn exec_cpu_affinity_is_lists(config: &Config, faults: &mut Faults) {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"process": {"scheduler": {"nice": 0}}}"#, "process.scheduler.policy", "a scheduling policy is required"),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_FAIR"}}}"#,
+        "process.scheduler.policy",
+        r#"unknown scheduling policy "SCHED_FAIR": it is one of SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_ISO, SCHED_IDLE or SCHED_DEADLINE"#,
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_FIFO"}}}"#,
+        "process.scheduler.priority",
+        "the priority of SCHED_FIFO is between 1 and 99, not 0",
+    ),
+    (r#"{"process": {"scheduler": {"policy": "SCHED_RR", "priority": 99}}}"#, "", ""),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_OTHER", "priority": 1}}}"#,
+        "process.scheduler.priority",
+        "a priority goes with SCHED_FIFO or SCHED_RR alone",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_BATCH", "nice": 20}}}"#,
+        "process.scheduler.nice",
+        "nice is between -20 and 19, not 20",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_IDLE", "runtime": 1}}}"#,
+        "process.scheduler.runtime",
+        "a runtime goes with SCHED_DEADLINE alone",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_DEADLINE", "runtime": 1023, "deadline": 2000, "period": 3000}}}"#,
+        "process.scheduler.runtime",
+        "the runtime of SCHED_DEADLINE is at least 1024 ns, not 1023",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_DEADLINE", "runtime": 2048, "deadline": 2000, "period": 3000}}}"#,
+        "process.scheduler.deadline",
+        "the deadline of 2000 ns is shorter than the runtime of 2048 ns",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_DEADLINE", "runtime": 2048, "deadline": 4000, "period": 3000}}}"#,
+        "process.scheduler.period",
+        "the period of 3000 ns is shorter than the deadline of 4000 ns",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_DEADLINE", "runtime": 2048, "deadline": 4000, "flags": ["SCHED_FLAG_RECLAIM"]}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"process": {"scheduler": {"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_X"]}}}"#,
+        "process.scheduler.flags[1]",
+        r#"unknown scheduling flag "SCHED_FLAG_X""#,
+    ),
+    (
+        r#"{"process": {"ioPriority": {"priority": 4}}}"#,
+        "process.ioPriority.class",
+        "an I/O scheduling class is required",
+    ),
+    (
+        r#"{"process": {"ioPriority": {"class": "IOPRIO_CLASS_NONE", "priority": 4}}}"#,
+        "process.ioPriority.class",
+        r#"unknown I/O scheduling class "IOPRIO_CLASS_NONE": it is IOPRIO_CLASS_RT, IOPRIO_CLASS_BE or IOPRIO_CLASS_IDLE"#,
+    ),
+    (
+        r#"{"process": {"ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 8}}}"#,
+        "process.ioPriority.priority",
+        "an I/O priority is between 0 and 7, not 8",
+    ),
+    (
+        r#"{"process": {"execCPUAffinity": {"initial": "0-3,x"}}}"#,
+        "process.execCPUAffinity.initial",
+        r#""x" is not a number or range such as 0-3,7"#,
+    ),
+    (
+        r#"{"process": {"execCPUAffinity": {"initial": "0-3,7", "final": "3-1"}}}"#,
+        "process.execCPUAffinity.final",
+        r#"the range "3-1" runs backwards"#,
+    ),
+    (r#"{"process": {"execCPUAffinity": {"initial": "0-3,7", "final": ""}}}"#, "", ""),
+];

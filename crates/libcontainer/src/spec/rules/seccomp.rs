@@ -32,7 +32,7 @@ pub(super) fn errno_goes_with_its_actions(config: &Config, faults: &mut Faults) 
     let mut require = |action: &str, errno: Option<u32>, field: std::fmt::Arguments<'_>| {
         let Some(errno) = errno else { return };
         let takes = matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE" | "");
-        faults.require(takes, field, format_args!("the action {action} takes no errno"));
+        faults.require(takes, field, format_args!("the action {} takes no errno", action.escape_debug()));
         faults.require(errno <= HIGHEST_ERRNO, field, format_args!("the errno {errno} is above {HIGHEST_ERRNO}"));
     };
     let field = format_args!("linux.seccomp.defaultErrnoRet");
@@ -68,3 +68,69 @@ pub(super) fn listener_is_whole(config: &Config, faults: &mut Faults) {
         faults.error("linux.seccomp.listenerPath", what);
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"linux": {"seccomp": {"defaultAction": "", "flags": []}}}"#, "", ""),
+    (
+        r#"{"linux": {"seccomp": {"syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]}}}"#,
+        "linux.seccomp.defaultAction",
+        "a default action is required",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"]}]}}}"#,
+        "linux.seccomp.syscalls[0].action",
+        "an action is required",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [], "action": "SCMP_ACT_LOG"}]}}}"#,
+        "linux.seccomp.syscalls[0].names",
+        "the names of the system calls are required",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_KILL", "defaultErrnoRet": 1}}}"#,
+        "linux.seccomp.defaultErrnoRet",
+        "the action SCMP_ACT_KILL takes no errno",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 65536}}}"#,
+        "linux.seccomp.defaultErrnoRet",
+        "the errno 65536 is above 65535",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRACE", "errnoRet": 1}]}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW", "errnoRet": 1}]}}}"#,
+        "linux.seccomp.syscalls[0].errnoRet",
+        "the action SCMP_ACT_ALLOW takes no errno",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{"index": 6, "value": 0, "op": "SCMP_CMP_EQ"}]}]}}}"#,
+        "linux.seccomp.syscalls[0].args[0].index",
+        "a system call has no argument 6: they are 0 to 5",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{"index": 5, "value": 0}]}]}}}"#,
+        "linux.seccomp.syscalls[0].args[0].op",
+        "an operator is required",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}}}"#,
+        "linux.seccomp.listenerMetadata",
+        "listenerMetadata requires listenerPath",
+    ),
+    (r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "x"}}}"#, "", ""),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mknod"], "action": "SCMP_ACT_NOTIFY"}]}}}"#,
+        "linux.seccomp.listenerPath",
+        "SCMP_ACT_NOTIFY requires a listener",
+    ),
+    (
+        r#"{"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "sock", "syscalls": [{"names": ["mknod"], "action": "SCMP_ACT_NOTIFY"}]}}}"#,
+        "linux.seccomp.listenerPath",
+        r#"the path of the listener must be absolute, not "sock""#,
+    ),
+];

@@ -107,3 +107,56 @@ pub(super) fn resources_have_no_nul(config: &Config, faults: &mut Faults) {
     strings.map("linux.resources.unified", unified);
     strings.map("linux.resources.rdma", resources.rdma.keys().map(|key| (key, "")));
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"root": {"path": "a\u0000"}}"#, "root.path", "a string must not contain a NUL byte"),
+    (r#"{"hostname": "a\u0000"}"#, "hostname", "a string must not contain a NUL byte"),
+    (
+        r#"{"mounts": [{"destination": "/a\u0000", "type": "tmpfs"}]}"#,
+        "mounts[0].destination",
+        "a string must not contain a NUL byte",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/a", "type": "tmpfs", "options": ["nosuid", "size=1\u0000"]}]}"#,
+        "mounts[0].options[1]",
+        "a string must not contain a NUL byte",
+    ),
+    (
+        r#"{"mounts": [{"destination": "/a", "type": "tmpfs", "source": "\u0000"}]}"#,
+        "mounts[0].source",
+        "a string must not contain a NUL byte",
+    ),
+    (r#"{"process": {"args": ["sh", "a\u0000b"]}}"#, "process.args[1]", "a string must not contain a NUL byte"),
+    (r#"{"process": {"cwd": "/a\u0000"}}"#, "process.cwd", "a string must not contain a NUL byte"),
+    (r#"{"process": {"env": ["A=\u0000"]}}"#, "process.env[0]", "a string must not contain a NUL byte"),
+    (
+        r#"{"process": {"apparmorProfile": "\u0000"}}"#,
+        "process.apparmorProfile",
+        "a string must not contain a NUL byte",
+    ),
+    (
+        r#"{"hooks": {"poststop": [{"path": "/a", "args": ["b", "c\u0000"]}]}}"#,
+        "hooks.poststop[0].args[1]",
+        "a string must not contain a NUL byte",
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "pid", "path": "/proc\u0000"}]}}"#,
+        "linux.namespaces[0].path",
+        "a string must not contain a NUL byte",
+    ),
+    (r#"{"linux": {"cgroupsPath": "/a\u0000"}}"#, "linux.cgroupsPath", "a string must not contain a NUL byte"),
+    (r#"{"linux": {"sysctl": {"net.a": "1\u0000"}}}"#, "linux.sysctl.net.a", "a string must not contain a NUL byte"),
+    (r#"{"linux": {"sysctl": {"net.a\u0000": "1"}}}"#, "linux.sysctl", "a string must not contain a NUL byte"),
+    (
+        r#"{"linux": {"devices": [{"type": "p", "path": "/dev/p\u0000"}]}}"#,
+        "linux.devices[0].path",
+        "a string must not contain a NUL byte",
+    ),
+    (r#"{"linux": {"maskedPaths": ["/proc\u0000"]}}"#, "linux.maskedPaths[0]", "a string must not contain a NUL byte"),
+    (
+        r#"{"linux": {"resources": {"unified": {"memory.high": "1\u0000"}}}}"#,
+        "linux.resources.unified.memory.high",
+        "a string must not contain a NUL byte",
+    ),
+];

@@ -39,12 +39,12 @@ pub(super) fn keys_are_namespaced(config: &Config, faults: &mut Faults) {
             continue;
         };
         match namespace_of(&path) {
-            None => faults.error(field, format_args!("{key} belongs to no namespace: it would change the host")),
+            None => faults.error(field, format_args!("{key:?} belongs to no namespace: it would change the host")),
             Some("uts") if path == "kernel/hostname" => {
                 faults.error(field, format_args!("{key} is set by the field hostname"));
             }
             Some(kind) => {
-                let what = format_args!("{key} would change the host: a {kind} namespace is required");
+                let what = format_args!("{key:?} would change the host without a namespace of type {kind}");
                 faults.require(has(config, kind), field, what);
             }
         }
@@ -61,3 +61,58 @@ fn namespace_of(path: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"linux": {"sysctl": {"net.ipv4.ip_forward": "1"}}}"#, "", ""),
+    (r#"{"linux": {"sysctl": {"net/ipv4/conf/eno2.100/rp_filter": "1"}}}"#, "", ""),
+    (r#"{"linux": {"sysctl": {"net.ipv4.conf.eno2/100.rp_filter": "1"}}}"#, "", ""),
+    (
+        r#"{"linux": {"namespaces": [], "sysctl": {"net.ipv4.ip_forward": "1"}}}"#,
+        "linux.sysctl.net.ipv4.ip_forward",
+        r#""net.ipv4.ip_forward" would change the host without a namespace of type network"#,
+    ),
+    (r#"{"linux": {"sysctl": {"fs.mqueue.msg_max": "1"}}}"#, "", ""),
+    (
+        r#"{"linux": {"namespaces": [], "sysctl": {"kernel.shmmax": "1"}}}"#,
+        "linux.sysctl.kernel.shmmax",
+        r#""kernel.shmmax" would change the host without a namespace of type ipc"#,
+    ),
+    (r#"{"linux": {"sysctl": {"kernel.domainname": "1"}}}"#, "", ""),
+    (
+        r#"{"linux": {"sysctl": {"kernel.hostname": "1"}}}"#,
+        "linux.sysctl.kernel.hostname",
+        "kernel.hostname is set by the field hostname",
+    ),
+    (
+        r#"{"linux": {"sysctl": {"user.max_user_namespaces": "1"}}}"#,
+        "linux.sysctl.user.max_user_namespaces",
+        r#""user.max_user_namespaces" would change the host without a namespace of type user"#,
+    ),
+    (
+        r#"{"linux": {"namespaces": [{"type": "user", "path": "/run/user"}], "sysctl": {"user.max_user_namespaces": "1"}}}"#,
+        "",
+        "",
+    ),
+    (
+        r#"{"linux": {"sysctl": {"kernel.core_pattern": "1"}}}"#,
+        "linux.sysctl.kernel.core_pattern",
+        r#""kernel.core_pattern" belongs to no namespace: it would change the host"#,
+    ),
+    (
+        r#"{"linux": {"sysctl": {"vm/swappiness": "1"}}}"#,
+        "linux.sysctl.vm/swappiness",
+        r#""vm/swappiness" belongs to no namespace: it would change the host"#,
+    ),
+    (
+        r#"{"linux": {"sysctl": {"net/../kernel/core_pattern": "1"}}}"#,
+        "linux.sysctl.net/../kernel/core_pattern",
+        r#""net/../kernel/core_pattern" does not name a kernel parameter"#,
+    ),
+    (
+        r#"{"linux": {"sysctl": {"net.//.kernel.core_pattern": "1"}}}"#,
+        "linux.sysctl.net.//.kernel.core_pattern",
+        r#""net.//.kernel.core_pattern" does not name a kernel parameter"#,
+    ),
+    (r#"{"linux": {"sysctl": {"": "1"}}}"#, "linux.sysctl.", r#""" does not name a kernel parameter"#),
+];

@@ -57,3 +57,37 @@ pub(super) fn names_have_their_uts_namespace(config: &Config, faults: &mut Fault
 pub(super) fn annotations_have_keys(config: &Config, faults: &mut Faults) {
     faults.require(!config.annotations.contains_key(""), "annotations", "an annotation's key must not be empty");
 }
+
+#[cfg(test)]
+pub(super) const CASES: super::tests::Cases = &[
+    (r#"{"ociVersion": null}"#, "ociVersion", "the version of the specification is required"),
+    (r#"{"ociVersion": "1.3"}"#, "ociVersion", r#""1.3" is not a semantic version such as 1.3.0"#),
+    (r#"{"ociVersion": "1.03.0"}"#, "ociVersion", r#""1.03.0" is not a semantic version such as 1.3.0"#),
+    (r#"{"ociVersion": "1.0.0-"}"#, "ociVersion", r#""1.0.0-" is not a semantic version such as 1.3.0"#),
+    (r#"{"ociVersion": "2.0.0"}"#, "ociVersion", "version 2.0.0 of the specification is not supported, 1.x is"),
+    (r#"{"ociVersion": "0.6.0-dev"}"#, "ociVersion", "version 0.6.0-dev of the specification is not supported, 1.x is"),
+    (r#"{"ociVersion": "1.0.2-dev"}"#, "", ""),
+    (r#"{"ociVersion": "1.9.0-rc.1+build.5"}"#, "", ""),
+    (r#"{"root": null}"#, "root", "a root filesystem is required"),
+    (r#"{"root": {"path": ""}}"#, "root.path", "the path of the root filesystem is required"),
+    (
+        r#"{"hostname": "box", "linux": {"namespaces": []}}"#,
+        "hostname",
+        "the host name of the host would change: a uts namespace is required",
+    ),
+    (
+        r#"{"domainname": "box", "linux": {"namespaces": []}}"#,
+        "domainname",
+        "the domain name of the host would change: a uts namespace is required",
+    ),
+    (r#"{"hostname": "box", "linux": {"namespaces": [{"type": "uts", "path": "/run/uts"}]}}"#, "", ""),
+    (r#"{"hostname": "", "linux": {"namespaces": []}}"#, "", ""),
+    (r#"{"hostname": "0123456789012345678901234567890123456789012345678901234567890123"}"#, "", ""),
+    (
+        r#"{"hostname": "01234567890123456789012345678901234567890123456789012345678901234"}"#,
+        "hostname",
+        "the host name is longer than 64 bytes",
+    ),
+    (r#"{"annotations": {"": "x"}}"#, "annotations", "an annotation's key must not be empty"),
+    (r#"{"annotations": {"x": ""}}"#, "", ""),
+];

@@ -1,0 +1,288 @@
+//! Limits and device rules, set in the hierarchies that have them.
+
+use super::devices::{Exceptions, Policy};
+use super::dir::{Dir, write_whole};
+use super::limits::{Asked, Bound, Limits, Setting};
+use super::location::Hierarchy;
+use super::v2::Current;
+use super::write::{Write, refused, write_group};
+use super::{Cgroup, ebpf, v1, v2};
+use crate::config::Resources;
+use crate::error::{Error, Kind, Result};
+use crate::sys::bpf;
+use rustix::fd::AsFd;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+pub(super) const DEVICES: &str = "linux.resources.devices";
+
+/// One hierarchy, the container's directory in it, and whether we have just made that.
+pub(super) struct Place<'a> {
+    pub hierarchy: &'a Hierarchy,
+    pub dir: Dir,
+    pub new: bool,
+}
+
+/// Sets limits in `places`.
+pub(super) struct Applier<'a> {
+    pub places: Vec<Place<'a>>,
+    /// Do without what is not permitted or not there, and say so.
+    pub lenient: bool,
+    pub skipped: Vec<String>,
+}
+
+pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
+    let limits = Limits::new(resources)?;
+    let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
+    let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
+    let location = cgroup.location.clone();
+    let mut applier = Applier {
+        places: location.hierarchies.iter().map(place).collect(),
+        lenient: location.disabled,
+        skipped: Vec::new(),
+    };
+    applier.limits(&limits)?;
+    if let Some(policy) = policy {
+        applier.devices(&policy)?;
+    }
+    cgroup.skipped = applier.skipped;
+    Ok(())
+}
+
+impl Applier<'_> {
+    /// Sets all limits in their order.
+    pub fn limits(&mut self, limits: &Limits) -> Result<()> {
+        self.skipped.extend(limits.ignored.iter().cloned());
+        for asked in &limits.asked {
+            let result = self.limit(asked);
+            self.tolerate(result)?;
+        }
+        Ok(())
+    }
+
+    fn limit(&mut self, asked: &Asked) -> Result<()> {
+        let v1_name = v1::controller(&asked.setting);
+        let of_v1 = v1_name.and_then(|name| self.places.iter().find(|place| place.hierarchy.has(name)));
+        if let Some(place) = of_v1 {
+            let writes = v1::render(asked);
+            return write_group(&place.dir, &writes).map_err(|(write, errno)| refused(&place.dir, write, errno));
+        }
+        let Some(place) = self.places.iter().find(|place| place.hierarchy.is_v2()) else {
+            let name = v1_name.unwrap_or("unified");
+            let what = match &asked.setting {
+                Setting::Unified { .. } => "unified resources need cgroup v2, which is not mounted".to_owned(),
+                _ => format!("the cgroup controller \"{name}\" is not available"),
+            };
+            return Err(Error::new(Kind::Unsupported, what).field(first_field(&v1::render(asked), asked)).object(name));
+        };
+        if let Setting::Memory { limit, total, check: true } = &asked.setting {
+            check_usage(&place.dir, *limit, *total)?;
+        }
+        let current = if place.new { Current::default() } else { current(&place.dir, &asked.setting) };
+        let writes = v2::render(asked, &current)?;
+        match write_group(&place.dir, &writes) {
+            // As the controllers of a cgroup are mostly there, we do not ask before.
+            Err((_, Errno::NOENT)) => enable(place, v2::controller(&asked.setting))
+                .map_err(|error| error.field(first_field(&writes, asked)))?,
+            other => return other.map_err(|(write, errno)| refused(&place.dir, write, errno)),
+        }
+        write_group(&place.dir, &writes).map_err(|(write, errno)| refused(&place.dir, write, errno))
+    }
+
+    /// Sets the device rules.
+    pub fn devices(&mut self, policy: &Policy) -> Result<()> {
+        let place = self.places.iter_mut().find(|place| place.hierarchy.has("devices"));
+        let result = match place {
+            Some(place) => devices_of_v1(place, policy),
+            None => match self.places.iter_mut().find(|place| place.hierarchy.is_v2()) {
+                Some(place) => devices_of_v2(place, policy),
+                None if policy.allows_everything() => Ok(()),
+                None => {
+                    let what = "the cgroup controller \"devices\" is not available";
+                    Err(Error::new(Kind::Unsupported, what).field(DEVICES).object("devices"))
+                }
+            },
+        };
+        self.tolerate(result)
+    }
+
+    fn tolerate(&mut self, result: Result<()>) -> Result<()> {
+        match result {
+            Err(error)
+                if self.lenient && (error.kind() == Kind::Unsupported || not_permitted(error.raw_os_error())) =>
+            {
+                self.skipped.push(error.to_string());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// The nearest name of what was asked for.
+fn first_field(writes: &[Write], asked: &Asked) -> String {
+    writes.first().map_or(&asked.field, |write| &write.field).clone()
+}
+
+/// Whether the kernel refused because of who we are.
+pub(super) fn not_permitted(errno: Option<i32>) -> bool {
+    [Errno::PERM, Errno::ACCESS, Errno::ROFS].map(|errno| Some(errno.raw_os_error())).contains(&errno)
+}
+
+/// The values that the rendering of `setting` reckons with.
+fn current(dir: &Dir, setting: &Setting) -> Current {
+    let bound = |text: &str| match text.split_whitespace().next() {
+        Some("max") => Some(Bound::Max),
+        Some(number) => number.parse().ok().map(Bound::At),
+        None => None,
+    };
+    let read = |name: &str| dir.read(name).ok().and_then(|text| bound(&text));
+    match setting {
+        Setting::Memory { .. } => Current { memory: read("memory.max"), swap: read("memory.swap.max"), quota: None },
+        Setting::CpuBandwidth { quota: None, .. } => Current { quota: read("cpu.max"), ..Current::default() },
+        _ => Current::default(),
+    }
+}
+
+/// `memory.checkBeforeUpdate`: on version 2 the kernel would set the limit and kill.
+fn check_usage(dir: &Dir, limit: Option<Bound>, total: Option<Bound>) -> Result<()> {
+    let Ok(usage) = dir.read_number("memory.current") else { return Ok(()) };
+    let checks = [(total, "memory+swap", "swap"), (limit, "memory", "limit")];
+    for (bound, name, field) in checks {
+        if let Some(Bound::At(bound)) = bound
+            && bound <= usage
+        {
+            let what = format!("rejecting {name} limit {bound} <= usage {usage}");
+            return Err(Error::new(Kind::InvalidArgument, what).field(format!("linux.resources.memory.{field}")));
+        }
+    }
+    Ok(())
+}
+
+/// Makes `controller` of version 2 available in a cgroup, by allowing it in each cgroup above.
+fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
+    let has = |text: String| text.split_whitespace().any(|name| name == controller);
+    if controller == "cgroup" || place.dir.read("cgroup.controllers").is_ok_and(has) {
+        return Ok(());
+    }
+    for above in above(place.hierarchy) {
+        if let Err(errno) = above.write("cgroup.subtree_control", &format!("+{controller}")) {
+            let path = above.path().display();
+            let what = format!("the cgroup controller {controller:?} is not available below \"{path}\"");
+            let error = Error::new(Kind::Unsupported, what).errno(errno.raw_os_error()).object(controller);
+            return Err(match errno {
+                Errno::BUSY => error
+                    .hint("a cgroup with processes of its own cannot pass controllers on: choose another cgroupsPath"),
+                _ => error,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Allows every controller in the cgroups above, as far as may be: whoever counts resources expects them in a cgroup whose
+/// parents we made, whether there are limits or not.
+pub(super) fn enable_all(hierarchy: &Hierarchy) {
+    let Ok(controllers) = Dir::at(&hierarchy.mount).read("cgroup.controllers") else { return };
+    let all: Vec<String> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
+    if all.is_empty() {
+        return;
+    }
+    for above in above(hierarchy) {
+        if above.write("cgroup.subtree_control", &all.join(" ")).is_err() {
+            for one in &all {
+                // What is missing in the end is an error only if a limit needs it.
+                let _ = above.write("cgroup.subtree_control", one);
+            }
+        }
+    }
+}
+
+/// The cgroups above the container's, from the mount downwards.
+fn above(hierarchy: &Hierarchy) -> impl Iterator<Item = Dir> {
+    let inside = |path: &&std::path::Path| path.starts_with(&hierarchy.mount);
+    let all: Vec<_> = hierarchy.path.ancestors().skip(1).take_while(inside).map(Dir::at).collect();
+    all.into_iter().rev()
+}
+
+fn devices_of_v1(place: &mut Place<'_>, policy: &Policy) -> Result<()> {
+    let exceptions = policy.exceptions()?;
+    let before = match place.new {
+        true => None,
+        false => place.dir.read("devices.list").ok().and_then(|list| Exceptions::parse(&list)),
+    };
+    let writes = exceptions.writes(before.as_ref());
+    for lines in writes.chunk_by(|a, b| a.0 == b.0) {
+        let name = lines[0].0;
+        let failed = |line: &str, errno| refused(&place.dir, &Write::new(name, line, DEVICES), errno);
+        let file = place.dir.file(name, OFlags::WRONLY).map_err(|errno| failed(&lines[0].1, errno))?;
+        for (_, line) in lines {
+            write_whole(file.as_fd(), line).map_err(|errno| failed(line, errno))?;
+        }
+    }
+    Ok(())
+}
+
+fn devices_of_v2(place: &mut Place<'_>, policy: &Policy) -> Result<()> {
+    let path = place.dir.path().display().to_string();
+    let failed = |act: &str, errno| Error::sys(format!("{act} \"{path}\""), errno).field(DEVICES).object(&path);
+    let dir = place.dir.fd().map_err(|errno| failed("open", errno))?;
+    let old = match place.new {
+        true => Vec::new(),
+        false => bpf::device_programs(dir).map_err(|errno| failed("list the device programs of", errno))?,
+    };
+    let mut rest = old.as_slice();
+    if !policy.allows_everything() {
+        let Some(program) = ebpf::compile(policy) else {
+            return Err(
+                Error::new(Kind::Unsupported, "too many device rules for a program of the kernel").field(DEVICES)
+            );
+        };
+        let program =
+            bpf::load_device_program(&program).map_err(|errno| failed("load the device program of", errno))?;
+        let replaced = match old.as_slice() {
+            [only] => {
+                rest = &[];
+                Some(only.as_fd())
+            }
+            _ => None,
+        };
+        bpf::attach_device_program(dir, program.as_fd(), replaced)
+            .map_err(|errno| failed("attach the device program to", errno))?;
+    }
+    for program in rest {
+        bpf::detach_device_program(dir, program.as_fd())
+            .map_err(|errno| failed("take a device program from", errno))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_below_the_usage_is_refused_before_it_kills() {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::write(temporary.path().join("memory.current"), "1000\n").unwrap();
+        let dir = Dir::at(temporary.path());
+        let field =
+            |limit, total| check_usage(&dir, limit, total).err().map(|error| error.config_field().unwrap().to_owned());
+        assert_eq!(field(Some(Bound::At(1001)), Some(Bound::Max)), None);
+        assert_eq!(field(Some(Bound::At(1000)), None).unwrap(), "linux.resources.memory.limit");
+        assert_eq!(field(Some(Bound::At(5)), Some(Bound::At(6))).unwrap(), "linux.resources.memory.swap");
+    }
+
+    #[test]
+    fn what_stands_is_read_where_it_counts() {
+        let temporary = tempfile::tempdir().unwrap();
+        for (file, text) in [("memory.max", "max\n"), ("memory.swap.max", "5\n"), ("cpu.max", "7000 100000\n")] {
+            std::fs::write(temporary.path().join(file), text).unwrap();
+        }
+        let dir = Dir::at(temporary.path());
+        let memory = Setting::Memory { limit: None, total: None, check: false };
+        assert_eq!(current(&dir, &memory), Current { memory: Some(Bound::Max), swap: Some(Bound::At(5)), quota: None });
+        let period = Setting::CpuBandwidth { quota: None, period: Some(1), burst: None };
+        assert_eq!(current(&dir, &period).quota, Some(Bound::At(7000)));
+    }
+}

@@ -1,0 +1,207 @@
+//! A container's cgroup in the making: directories, what must be in them before a process, and their removal on an error.
+
+use super::apply::{Applier, DEVICES, Place, enable_all, not_permitted};
+use super::devices::Policy;
+use super::dir::{Dir, value_of};
+use super::layout::{ROOT, memberships, own_memberships};
+use super::limits::{Bound, Limits, Setting};
+use super::location::{Hierarchy, Location, clean};
+use super::{Cgroup, Options};
+use crate::config::Resources;
+use crate::error::{Error, Kind, Result};
+use rustix::fs::{Access, AtFlags, CWD, Mode};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+/// The directories we made. Dropped without [`Made::keep`], they are removed, the last first.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn keep(mut self) {
+        self.0.clear();
+    }
+
+    /// Makes `path` and what is missing above it; whether `path` is new.
+    fn directory(&mut self, path: &Path) -> Result<bool> {
+        // Another container that shares a parent with us may remove it between two steps. Each round is one such loss.
+        for _ in 0..16 {
+            match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+                Ok(()) => {
+                    self.0.push(path.to_owned());
+                    return Ok(true);
+                }
+                Err(Errno::EXIST) => return Ok(false),
+                Err(Errno::NOENT) => match path.parent() {
+                    Some(parent) => self.directory(parent)?,
+                    None => break,
+                },
+                Err(errno) => return Err(Dir::at(path).failed("mkdir", "", errno)),
+            };
+        }
+        Err(Dir::at(path).failed("mkdir", "", Errno::NOENT))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            // A parent that another container uses by now stays.
+            let _ = rustix::fs::rmdir(path);
+        }
+    }
+}
+
+pub(super) fn create(location: &Location, resources: &Resources, options: &Options) -> Result<Cgroup> {
+    let limits = Limits::new(resources)?;
+    let policy = Policy::new(&resources.devices)?;
+    let mut location = location.clone();
+    let mut skipped = Vec::new();
+    let mut made = Made::default();
+    if location.hierarchies.is_empty() && !location.disabled && !options.rootless {
+        return Err(Error::new(Kind::Unsupported, "no cgroup hierarchy is mounted at /sys/fs/cgroup")
+            .field("linux.cgroupsPath"));
+    }
+
+    let mut new = Vec::new();
+    let mut kept = Vec::new();
+    for hierarchy in std::mem::take(&mut location.hierarchies) {
+        match directory(&mut made, &hierarchy, options.rootless) {
+            Ok(is_new) => {
+                new.push(is_new);
+                kept.push(hierarchy);
+            }
+            Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
+                skipped.push(error.field("linux.cgroupsPath").to_string())
+            }
+            Err(error) => return Err(error.field("linux.cgroupsPath")),
+        }
+    }
+    location.hierarchies = kept;
+
+    let places = location
+        .hierarchies
+        .iter()
+        .zip(new)
+        .map(|(hierarchy, new)| Place { hierarchy, dir: Dir::at(&hierarchy.path), new })
+        .collect();
+    let mut applier = Applier { places, lenient: options.rootless || location.disabled, skipped };
+    if location.is_v2() {
+        let path = &location.hierarchies[0].path;
+        applier.places[0].dir = Dir::open(path).map_err(|errno| Dir::at(path).failed("open", "", errno))?;
+    }
+    applier.limits(&limits)?;
+    for place in applier.places.iter().filter(|place| place.hierarchy.has("cpuset")) {
+        let chosen = |wanted: fn(&Setting) -> bool| limits.asked.iter().any(|asked| wanted(&asked.setting));
+        let untouched = place.new && !chosen(|s| matches!(s, Setting::Cpus(_) | Setting::Mems(_)));
+        inherit_cpuset(place.dir.path(), &place.hierarchy.mount, untouched)?;
+    }
+    if options.devices {
+        applier.devices(&policy)?;
+    } else if !resources.devices.is_empty() {
+        applier.skipped.push(format!("device rules cannot be set here ({DEVICES})"));
+    }
+    if let Some(uid) = options.owner {
+        for place in applier.places.iter().filter(|place| place.hierarchy.is_v2()) {
+            hand_over(&place.dir, uid)?;
+        }
+    }
+
+    let skipped = std::mem::take(&mut applier.skipped);
+    let opened = if location.is_v2() { applier.places.pop().map(|place| place.dir) } else { None };
+    made.keep();
+    let must_walk_in = limits.asked.iter().any(|asked| asked.setting == Setting::Pids(Bound::At(0)));
+    Ok(Cgroup { location, opened, must_walk_in, skipped })
+}
+
+/// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists.
+fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<bool> {
+    if rootless && hierarchy.is_v2() {
+        check_way_in(hierarchy)?;
+    }
+    let before = made.0.len();
+    let new = made.directory(&hierarchy.path)?;
+    if !new {
+        check_unused(hierarchy)?;
+    }
+    // Beside version 1 it is that which counts.
+    if hierarchy.mount == Path::new(ROOT) && made.0[before..].len() > usize::from(new) {
+        enable_all(hierarchy);
+    }
+    if hierarchy.has("cpuset")
+        && let Some(parent) = hierarchy.path.parent()
+    {
+        inherit_cpuset(parent, &hierarchy.mount, false)?;
+    }
+    Ok(new)
+}
+
+/// An ordinary user may own a cgroup and yet not be let in: the kernel wants the right to move processes also in the nearest
+/// cgroup that is above both here and there (cgroup-v2.rst, "Delegation Containment").
+fn check_way_in(hierarchy: &Hierarchy) -> Result<()> {
+    let text = own_memberships()?;
+    let own = memberships(&text).find(|(names, _)| names.is_empty()).map_or("/", |(_, path)| path);
+    let here = hierarchy.mount.join(clean(own));
+    let common = hierarchy.path.ancestors().find(|above| here.starts_with(above)).unwrap_or(&hierarchy.mount);
+    let procs = common.join("cgroup.procs");
+    rustix::fs::accessat(CWD, &procs, Access::WRITE_OK, AtFlags::EACCESS)
+        .map_err(|errno| Dir::at(common).failed("move a process out of", "", errno))
+}
+
+fn check_unused(hierarchy: &Hierarchy) -> Result<()> {
+    let dir = Dir::at(&hierarchy.path);
+    let path = hierarchy.path.display();
+    let wrong = |what: String| Err(Error::new(Kind::WrongState, what).object(path.to_string()));
+    let count = dir.processes()?.len();
+    if count > 0 {
+        return wrong(format!("container's cgroup is not empty: {count} process(es) found"));
+    }
+    let frozen = if hierarchy.is_v2() {
+        dir.read("cgroup.events").is_ok_and(|events| value_of(&events, "frozen") == Some(1))
+    } else {
+        hierarchy.has("freezer") && dir.read("freezer.state").is_ok_and(|state| state.trim() != "THAWED")
+    };
+    if frozen {
+        return wrong("container's cgroup unexpectedly frozen".to_owned());
+    }
+    Ok(())
+}
+
+/// Gives a cgroup of version 1's cpuset the processors and memory nodes of its parent where it has none: a cgroup without
+/// them takes no process. `untouched` says that it has none for sure. Returns what it has in the end.
+fn inherit_cpuset(path: &Path, mount: &Path, untouched: bool) -> Result<[String; 2]> {
+    const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
+    let dir = Dir::at(path);
+    let mut own = [String::new(), String::new()];
+    if !untouched {
+        for (value, file) in own.iter_mut().zip(FILES) {
+            let text = dir.read(file).map_err(|errno| dir.failed("read", file, errno))?;
+            *value = text.trim().to_owned();
+        }
+    }
+    if path == mount || own.iter().all(|value| !value.is_empty()) {
+        return Ok(own);
+    }
+    let Some(parent) = path.parent() else { return Ok(own) };
+    let theirs = inherit_cpuset(parent, mount, false)?;
+    for ((value, file), inherited) in own.iter_mut().zip(FILES).zip(theirs) {
+        if value.is_empty() {
+            dir.write(file, &inherited).map_err(|errno| dir.failed("write", file, errno))?;
+            *value = inherited;
+        }
+    }
+    Ok(own)
+}
+
+/// Gives the cgroup and the files which the kernel says belong to whoever manages it (cgroups(7), "delegation") to `uid`.
+fn hand_over(dir: &Dir, uid: u32) -> Result<()> {
+    let list = "/sys/kernel/cgroup/delegate";
+    let names = std::fs::read_to_string(list).map_err(|e| Error::io(format!("read \"{list}\""), &e).object(list))?;
+    let owner = rustix::fs::Uid::from_raw(uid);
+    let give = |name: &str| match rustix::fs::chown(dir.path().join(name), Some(owner), None) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(dir.failed("chown", name, errno)),
+    };
+    give("")?;
+    names.lines().try_for_each(give)
+}

@@ -1,0 +1,201 @@
+//! The cgroup face: where a container's cgroup is, what it may use, and everything done to all of its processes at once.
+//!
+//! ```text
+//!     Layout ──► Location ──► Cgroup      Resources ──► Limits, Policy ──► v1 | v2 | ebpf ──► writes
+//!     mounted    the place    the acts    config.json   the one meaning    renderings
+//! ```
+//!
+//! Three worlds are told apart per hierarchy, not per machine: version 1, version 2, and both at once ("hybrid"), where a
+//! controller counts as available wherever it is mounted.
+
+mod apply;
+mod create;
+mod devices;
+mod dir;
+mod ebpf;
+mod freezer;
+mod layout;
+mod limits;
+mod location;
+mod oom;
+mod processes;
+mod remove;
+mod stats;
+mod v1;
+mod v2;
+mod write;
+
+pub use layout::Layout;
+pub use location::{Driver, Hierarchy, Location};
+pub use oom::{OomEvent, OomEvents};
+pub use stats::{
+    BlockEntry, BlockStats, CpuStats, CpusetStats, HugetlbStats, MemoryCount, MemoryStats, PidsStats, Pressure,
+    PressureLine, Stats,
+};
+
+use crate::config::Resources;
+use crate::error::{Error, Kind, Result};
+use dir::Dir;
+use rustix::fd::OwnedFd;
+use rustix::fs::OFlags;
+use std::time::Duration;
+
+/// How long to wait for the kernel to finish what it has begun: to freeze a cgroup, or to let the last process go.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a cgroup is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The caller is an ordinary user, or root of a user namespace: what it is not permitted is left out and told
+    /// ([`Cgroup::limits_skipped`]) instead of an error.
+    pub rootless: bool,
+    /// Whether device rules are set. In a user namespace the kernel refuses them.
+    pub devices: bool,
+    /// The user of the host who is to own the cgroup of version 2, for a container that manages its own below.
+    pub owner: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { rootless: false, devices: true, owner: None }
+    }
+}
+
+/// How a new process gets into a cgroup.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// The directory on pure version 2, for `CLONE_INTO_CGROUP` (clone3(2)).
+    pub clone_into: Option<OwnedFd>,
+    /// `cgroup.procs` of every other hierarchy, open for writing: the new process writes `0` to each. The kernel checks
+    /// the rights of who opened it.
+    pub procs: Vec<OwnedFd>,
+}
+
+/// A container's cgroup: one directory in each hierarchy.
+#[derive(Debug)]
+pub struct Cgroup {
+    location: Location,
+    /// The directory of version 2, where it is open already.
+    opened: Option<Dir>,
+    /// A limit of 0 processes lets none be cloned into the cgroup, while one that walks in is counted and stays alone.
+    must_walk_in: bool,
+    skipped: Vec<String>,
+}
+
+impl Cgroup {
+    /// Makes the cgroup with its limits and device rules; see [`Options`]. Missing parents are made too. On an error all
+    /// that was made is removed, and nothing else.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with the field of a value without sense; `Unsupported` with the field and the missing controller;
+    /// `WrongState` if the cgroup exists with processes in it or is frozen; `System` for what the kernel refused.
+    pub fn create(location: &Location, resources: &Resources, options: &Options) -> Result<Cgroup> {
+        create::create(location, resources, options)
+    }
+
+    /// The cgroup at `location`, which exists already. No system call.
+    pub fn open(location: &Location) -> Cgroup {
+        Cgroup { location: location.clone(), opened: None, must_walk_in: false, skipped: Vec::new() }
+    }
+
+    /// Where it is. After a rootless `create` only the hierarchies are left that it was permitted to use.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// What the config asked for and `create` or `update` did without, each in words with its field.
+    pub fn limits_skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// Opens what a new process needs to get in. After `create` on version 2 this costs nothing.
+    ///
+    /// # Errors
+    /// `System` if the cgroup is gone or not ours to enter.
+    pub fn entry(&mut self) -> Result<Entry> {
+        if self.location.is_v2() && !self.must_walk_in {
+            let dir = self.opened.take().or_else(|| self.location.hierarchies.first().map(|h| Dir::at(&h.path)));
+            let Some(dir) = dir else { return Ok(Entry::default()) };
+            let path = dir.path().to_owned();
+            let fd = dir.into_fd().map_err(|errno| Dir::at(&path).failed("open", "", errno))?;
+            return Ok(Entry { clone_into: Some(fd), procs: Vec::new() });
+        }
+        let open = |h: &Hierarchy| {
+            let dir = Dir::at(&h.path);
+            dir.file("cgroup.procs", OFlags::WRONLY).map_err(|errno| dir.failed("open", "cgroup.procs", errno))
+        };
+        Ok(Entry { clone_into: None, procs: self.location.hierarchies.iter().map(open).collect::<Result<_>>()? })
+    }
+
+    /// The cgroup `path` below this one, for `exec --cgroup`. On version 1 `CONTROLLER[,CONTROLLER...]:PATH` changes the place
+    /// in the hierarchies of these controllers alone, so that calls can be chained.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `path` leaves the container's cgroup or names a controller without a hierarchy.
+    pub fn sub(&self, path: &str) -> Result<Cgroup> {
+        let invalid = |what: String| Err(Error::new(Kind::InvalidArgument, what));
+        let (controllers, inner) = match path.split_once(':') {
+            Some((controllers, inner)) => (Some(controllers), inner),
+            None => (None, path),
+        };
+        if inner.split('/').any(|part| part == "..") {
+            return invalid(format!("bad sub cgroup path: {path}"));
+        }
+        let inner = location::clean(inner);
+        let mut location = self.location.clone();
+        for hierarchy in &mut location.hierarchies {
+            let meant =
+                controllers.is_none_or(|names| names.split(',').any(|name| !name.is_empty() && hierarchy.has(name)));
+            if meant && !inner.as_os_str().is_empty() {
+                hierarchy.path.push(&inner);
+            }
+        }
+        if let Some(name) = controllers
+            .and_then(|names| names.split(',').find(|name| name.is_empty() || self.hierarchy(name).is_none()))
+        {
+            return invalid(format!("bad sub cgroup {path:?}: there is no hierarchy of a controller {name:?}"));
+        }
+        Ok(Cgroup::open(&location))
+    }
+
+    /// The cgroup of version 2 in which the process `pid` is, if it is below this one: a container that manages its own cgroups
+    /// moves its first process down, and then nobody may enter this one.
+    ///
+    /// # Errors
+    /// `System` if /proc/PID/cgroup cannot be read.
+    pub fn beside(&self, pid: i32) -> Result<Cgroup> {
+        let path = format!("/proc/{pid}/cgroup");
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| Error::io(format!("read \"{path}\""), &e).object(&path))?;
+        let mut location = self.location.clone();
+        for hierarchy in location.hierarchies.iter_mut().filter(|h| h.is_v2()) {
+            let own = layout::memberships(&text).find(|(names, _)| names.is_empty());
+            let place = own.map(|(_, path)| hierarchy.mount.join(location::clean(path)));
+            if let Some(place) = place.filter(|place| place.starts_with(&hierarchy.path)) {
+                hierarchy.path = place;
+            }
+        }
+        Ok(Cgroup::open(&location))
+    }
+
+    /// Changes limits; what `resources` does not mention stays as it is, device rules among it.
+    ///
+    /// # Errors
+    /// As for [`Cgroup::create`]. The limits before the one that failed are changed.
+    pub fn update(&mut self, resources: &Resources) -> Result<()> {
+        apply::update(self, resources)
+    }
+
+    /// The hierarchy that has `controller`; of version 2 for the empty name.
+    fn hierarchy(&self, controller: &str) -> Option<&Hierarchy> {
+        self.location.hierarchies.iter().find(|h| h.has(controller))
+    }
+
+    /// The hierarchy with `controller`, or that of version 2 which can do without it.
+    fn hierarchy_or_v2(&self, controller: &str) -> Option<&Hierarchy> {
+        self.hierarchy(controller).or_else(|| self.hierarchy(""))
+    }
+}
+
+#[cfg(test)]
+mod tests;

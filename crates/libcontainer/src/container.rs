@@ -1,0 +1,397 @@
+//! Container: a handle to one container, and what can be done with it.
+
+use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
+use crate::config::{Config, Resources};
+use crate::error::{Error, Kind, Result};
+use crate::launch::{self, hook};
+use crate::runtime::START_SOCKET;
+use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use crate::sys::socket;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// What a container is at one instant: runtime.md#state, and `paused`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its creator is at work.
+    Creating,
+    /// It waits for its start.
+    Created,
+    /// Its program runs.
+    Running,
+    /// Its program is frozen.
+    Paused,
+    /// Its program has ended, or its creator has.
+    Stopped,
+}
+
+impl Status {
+    /// The specification's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// One container. A handle, not the container: dropping it changes nothing.
+#[derive(Debug)]
+pub struct Container {
+    store: Store,
+    id: Id,
+    /// None for the remains of a creator that was killed before it had written anything.
+    record: Option<Box<Record>>,
+    config: Config,
+    skipped: Vec<String>,
+}
+
+/// How long `delete` waits for a killed process to be gone.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+impl Container {
+    pub(crate) fn from_record(store: &Store, id: Id, record: Record) -> Result<Container> {
+        let config = record.parsed_config()?;
+        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config, skipped: Vec::new() })
+    }
+
+    pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
+        match contents {
+            Contents::Record(record) => Container::from_record(store, id, *record),
+            Contents::Unfinished => {
+                let config = Config::default();
+                Ok(Container { store: store.clone(), id, record: None, config, skipped: Vec::new() })
+            }
+        }
+    }
+
+    pub(crate) fn without(self, skipped: Vec<String>) -> Container {
+        Container { skipped, ..self }
+    }
+
+    /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to
+    /// the caller of `create` and `run` only.
+    pub fn done_without(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// The id.
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// The bundle's directory.
+    pub fn bundle(&self) -> &Path {
+        self.record.as_ref().map_or(Path::new(""), |record| &record.bundle)
+    }
+
+    /// The root file system on the host.
+    pub fn rootfs(&self) -> &Path {
+        self.record.as_ref().map_or(Path::new(""), |record| &record.rootfs)
+    }
+
+    /// When it was created: RFC 3339, in nanoseconds, UTC.
+    pub fn created(&self) -> &str {
+        self.record.as_ref().map_or("", |record| &record.created)
+    }
+
+    /// Who created it.
+    pub fn owner_uid(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.owner_uid)
+    }
+
+    /// config.json as it was at create.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The pid of its first process as this process sees it, 0 if there is none any more.
+    pub fn pid(&self) -> i32 {
+        match self.init() {
+            Some(init) if init.alive().unwrap_or(true) => init.pid,
+            _ => 0,
+        }
+    }
+
+    /// What it is now, by what the kernel says of its first process.
+    ///
+    /// # Errors
+    /// Where that cannot be found out.
+    pub fn status(&self) -> Result<Status> {
+        let Some(record) = &self.record else { return self.unfinished() };
+        if record.phase == Phase::Creating {
+            return self.unfinished();
+        }
+        let Some(init) = self.init() else { return Ok(Status::Stopped) };
+        if !init.alive()? {
+            return Ok(Status::Stopped);
+        }
+        let frozen = self.location().is_ok_and(|location| !location.hierarchies().is_empty()) && self.cgroup()?.frozen()?;
+        Ok(match frozen {
+            true => Status::Paused,
+            false if record.phase == Phase::Created && waits(init) => Status::Created,
+            false => Status::Running,
+        })
+    }
+
+    fn unfinished(&self) -> Result<Status> {
+        Ok(match self.store.try_open(&self.id)? {
+            None => Status::Creating,
+            Some(_) => Status::Stopped,
+        })
+    }
+
+    fn init(&self) -> Option<Process> {
+        self.record.as_ref().and_then(|record| record.init)
+    }
+
+    pub(crate) fn init_process(&self) -> Option<Process> {
+        self.init()
+    }
+
+    pub(crate) fn location(&self) -> Result<Location> {
+        let cgroup = self.record.as_ref().map(|record| record.cgroup.clone()).unwrap_or_default();
+        serde_json::from_value(cgroup)
+            .map_err(|error| Error::new(Kind::Corrupt, format!("the cgroup in the container's record: {error}")))
+    }
+
+    pub(crate) fn cgroup(&self) -> Result<Cgroup> {
+        Ok(Cgroup::open(&self.location()?))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Runs the program of a created container.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] where it is not created; [`Kind::Program`] or [`Kind::Hook`] where the program or a startContainer hook failed.
+    /// A failing poststart hook stops the container.
+    pub fn start(&mut self) -> Result<()> {
+        let entry = self.lock()?;
+        match self.status()? {
+            Status::Created => {}
+            Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot start a container that has stopped")),
+            Status::Running | Status::Paused => {
+                return Err(Error::new(Kind::WrongState, "cannot start an already running container"));
+            }
+            Status::Creating => return Err(Error::new(Kind::WrongState, "cannot start a container that is being created")),
+        }
+        let failed = |errno| Error::sys("open the container's start socket", errno);
+        let connection = socket::connect_in(entry.dir(), START_SOCKET).map_err(failed)?;
+        let mut message = [0u8; 512];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message))
+            .map_err(|errno| Error::sys("hear from the container's init", errno))?;
+        let program = self.config.process.as_ref().and_then(|p| p.args.as_ref()).and_then(|args| args.first());
+        let program = program.map_or("", String::as_str);
+        if let Some(error) = launch::start_failure(message.get(..length).unwrap_or_default(), program) {
+            return Err(error);
+        }
+        if let Some(record) = &mut self.record {
+            record.phase = Phase::Started;
+            entry.write(record)?;
+        }
+        drop(entry);
+        self.after_start()
+    }
+
+    /// poststart hooks: after the program was started; one that fails stops the container (runtime.md#lifecycle).
+    pub(crate) fn after_start(&mut self) -> Result<()> {
+        let hooks = &self.config.hooks.poststart;
+        if hooks.is_empty() {
+            return Ok(());
+        }
+        let state = self.oci_state("running", Some(self.pid())).to_json();
+        hook::run_all("poststart", hooks, &state, self.bundle()).inspect_err(|_| {
+            let _ = self.kill_everything(); // the hook's failure is the one to tell
+        })
+    }
+
+    fn oci_state<'a>(&'a self, status: &'a str, pid: Option<i32>) -> crate::state::oci::State<'a> {
+        let (id, bundle, annotations) = (self.id(), self.bundle(), &self.config.annotations);
+        crate::state::oci::State { id, status, pid, bundle, annotations }
+    }
+
+    /// Sends a signal to the first process, with `all` to every process of the container.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`], `container not running`, where there is nothing to signal.
+    pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        let status = self.status()?;
+        if all && status != Status::Creating {
+            let cgroup = self.cgroup()?;
+            if signal == libc::SIGKILL { cgroup.kill()? } else { cgroup.signal_all(known_signal(signal)?)? }
+            return Ok(());
+        }
+        let not_running = || Error::new(Kind::WrongState, "container not running");
+        if matches!(status, Status::Stopped | Status::Creating) {
+            return Err(not_running());
+        }
+        let pidfd = self.init().map(|init| init.pidfd()).transpose()?.flatten().ok_or_else(not_running)?;
+        match crate::sys::limits::signal(pidfd.as_fd(), signal) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::SRCH) => return Err(not_running()),
+            Err(errno) => return Err(Error::sys(format!("send signal {signal} to the container"), errno)),
+        }
+        if signal == libc::SIGKILL {
+            if !self.has_own_pids() {
+                self.cgroup()?.kill()?; // without a pid namespace nothing takes the others along
+            } else if status == Status::Paused {
+                self.cgroup()?.thaw()?; // a frozen process cannot die on v1
+            }
+        }
+        Ok(())
+    }
+
+    fn has_own_pids(&self) -> bool {
+        let own = |n: &crate::config::Namespace| n.kind == "pid" && n.path.as_deref().unwrap_or("").is_empty();
+        self.config.linux.namespaces.iter().any(own)
+    }
+
+    /// Removes a stopped container and all that `create` made; with `force` a running one is killed first.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] for a running container without `force`. A failing poststop hook is no error (runtime.md): it is
+    /// returned as the warnings.
+    pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
+        let entry = if force || self.record.is_some() {
+            self.lock()?
+        } else {
+            match self.store.try_open(&self.id)? {
+                Some(entry) => entry,
+                None => return Err(self.not_stopped(Status::Creating)),
+            }
+        };
+        // What was read before the lock may be of the past.
+        match entry.read()? {
+            Contents::Record(record) => self.record = Some(record),
+            Contents::Unfinished => {
+                entry.remove()?;
+                return Ok(Vec::new());
+            }
+        }
+        let creator_is_gone = self.record.as_ref().is_some_and(|record| record.phase == Phase::Creating);
+        let status = if creator_is_gone { Status::Stopped } else { self.status()? };
+        if status != Status::Stopped && status != Status::Created && !force {
+            return Err(self.not_stopped(status));
+        }
+        if creator_is_gone {
+            // Whatever has been started since the record was begun is this container's, also where it is in no
+            // cgroup that could be killed as a whole; what is older was there before.
+            let since = self.record.as_ref().map_or(u64::MAX, |record| record.begun);
+            self.cgroup()?.remove_killing(|pid| Process::observe(pid).is_ok_and(|process| process.start_time >= since))?;
+        } else {
+            if status != Status::Stopped || !self.has_own_pids() {
+                self.kill_everything()?;
+            }
+            self.cgroup()?.remove()?;
+        }
+        entry.remove()?;
+        let state = self.oci_state("stopped", None).to_json();
+        let hooks = &self.config.hooks.poststop;
+        let each = |(i, one)| hook::run_all(&format!("poststop (of hooks.poststop[{i}])"), std::slice::from_ref(one), &state, self.bundle());
+        Ok(hooks.iter().enumerate().filter_map(|hook| each(hook).err()).map(|error| error.to_string()).collect())
+    }
+
+    fn not_stopped(&self, status: Status) -> Error {
+        let what = format!("cannot delete container {} that is not stopped: {}", self.id(), status.as_str());
+        Error::new(Kind::WrongState, what)
+    }
+
+    /// Kills whatever of the container still lives, and waits until it is gone.
+    fn kill_everything(&self) -> Result<()> {
+        if let Some(pidfd) = self.init().map(|init| init.pidfd()).transpose()?.flatten() {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL); // it may have ended meanwhile
+            let cgroup = self.cgroup()?;
+            if cgroup.frozen().unwrap_or(false) {
+                cgroup.thaw()?;
+            }
+            let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&PATIENCE)))
+                .map_err(|errno| Error::sys("wait for the container's init to end", errno))?;
+        }
+        if self.location().is_ok_and(|location| !location.hierarchies().is_empty()) {
+            self.cgroup()?.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Freezes all processes.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] where the container does not run.
+    pub fn pause(&self) -> Result<()> {
+        match self.status()? {
+            Status::Running | Status::Created => self.cgroup()?.freeze(),
+            _ => Err(Error::new(Kind::WrongState, "container not running")),
+        }
+    }
+
+    /// Lets them run again.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] where the container is not paused.
+    pub fn resume(&self) -> Result<()> {
+        match self.status()? {
+            Status::Paused => self.cgroup()?.thaw(),
+            _ => Err(Error::new(Kind::WrongState, "container not paused")),
+        }
+    }
+
+    /// The pids of its processes, as this process sees them.
+    ///
+    /// # Errors
+    /// Where its cgroup cannot be read.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        self.cgroup()?.processes()
+    }
+
+    /// Changes its limits; what is absent stays.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] where it is stopped; what the kernel refuses, with its field.
+    pub fn update(&self, resources: &Resources) -> Result<()> {
+        if self.status()? == Status::Stopped {
+            return Err(Error::new(Kind::WrongState, "container not running"));
+        }
+        self.cgroup()?.update(resources)
+    }
+
+    /// What it uses now.
+    ///
+    /// # Errors
+    /// Where its cgroup cannot be read.
+    pub fn stats(&self) -> Result<Stats> {
+        self.cgroup()?.stats()
+    }
+
+    /// Notices of the kernel's OOM killer, and of the end.
+    ///
+    /// # Errors
+    /// Where there is no memory controller.
+    pub fn oom_events(&self) -> Result<OomEvents> {
+        self.cgroup()?.oom_events()
+    }
+
+    fn lock(&self) -> Result<Entry> {
+        self.store.open(&self.id)
+    }
+}
+
+/// Whether the process still is hull-init at its barrier: the record of a `start` that was killed half-way may say so wrongly.
+fn waits(init: Process) -> bool {
+    match rustix::fs::readlink(format!("/proc/{}/exe", init.pid), Vec::new()) {
+        Ok(path) => path.to_bytes().windows(9).any(|part| part == b"hull-init"),
+        Err(_) => true,
+    }
+}
+
+fn known_signal(signal: i32) -> Result<Signal> {
+    Signal::from_named_raw(signal).ok_or_else(|| Error::new(Kind::InvalidArgument, format!("unknown signal \"{signal}\"")))
+}

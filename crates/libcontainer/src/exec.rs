@@ -1,0 +1,113 @@
+//! A process that joins a running container.
+
+use crate::config::Process;
+use crate::container::{Container, Status};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::launch;
+use crate::plan::{self, Input, LaunchFacts};
+use crate::process::{Child, Launch};
+use crate::runtime::{cgroups, complete_host, filter_of, program_of};
+use crate::spec::names;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+/// How a process joins a container.
+#[derive(Debug, Default)]
+pub struct Exec {
+    /// What it gets from its caller.
+    pub launch: Launch,
+    /// Cgroups below the container's: `[CONTROLLERS:]PATH`.
+    pub cgroup: Vec<String>,
+    /// Into a paused container, too; the process then waits with the others.
+    pub ignore_paused: bool,
+}
+
+impl Container {
+    /// Runs `process` in the container. It is a child of this process, to be waited for.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] where the container does not run; else what is at fault with the process.
+    pub fn exec(&self, process: &Process, exec: Exec) -> Result<Child> {
+        match self.status()? {
+            Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot exec in a stopped container")),
+            Status::Creating => return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created")),
+            Status::Paused if !exec.ignore_paused => {
+                let what = "cannot exec in a paused container (use --ignore-paused to override)";
+                return Err(Error::new(Kind::WrongState, what));
+            }
+            _ => {}
+        }
+        exec.launch.check(process.terminal)?;
+        let stopped = || Error::new(Kind::WrongState, "cannot exec in a stopped container");
+        let init = self.init_process().ok_or_else(stopped)?;
+        let init_pidfd = init.pidfd()?.ok_or_else(stopped)?;
+        let config = self.config();
+        let mut host = Host::read()?;
+        complete_host(&mut host, process, config);
+        let filter = filter_of(config, Some(&self.store().beside("seccomp")))?;
+
+        let mut cgroup = self.cgroup()?;
+        for path in &exec.cgroup {
+            cgroup = cgroup.sub(path)?;
+        }
+        let entry = cgroup.entry()?;
+        let root = PathBuf::from(format!("/proc/{}/root", init.pid));
+        let home = crate::process::home(process, None, &root);
+        let layout_is_v2 = entry.clone_into.is_some();
+        let location = self.location()?;
+        let mut facts = cgroups(&crate::cgroup::Layout::detect()?, &location, entry.procs.len() as u16);
+        facts.unified |= layout_is_v2;
+        let input = Input {
+            config,
+            process,
+            host: &host,
+            id: self.id(),
+            bundle: self.bundle(),
+            rootfs: self.rootfs(),
+            cgroup: facts,
+            filter: filter.as_ref(),
+            launch: LaunchFacts { join: namespaces_of(self, init.pid), home: home.as_deref(), ..exec.launch.facts() },
+        };
+        let plan = plan::exec(&input)?;
+        let console = exec.launch.console_socket()?;
+        let stdio = exec.launch.stdio_fds()?;
+        let mut on_pid = |_, _: std::os::fd::BorrowedFd<'_>| Ok(());
+        let launched = launch::perform(
+            &plan,
+            launch::Launch {
+                config,
+                id: self.id(),
+                program: program_of(process),
+                bundle: self.bundle(),
+                rootfs: self.rootfs(),
+                cgroup: entry,
+                stdio: stdio.numbers(),
+                preserve: exec.launch.preserve_fds,
+                console,
+                start_socket: None,
+                init: Some((init_pidfd, init.pid)),
+                on_pid: &mut on_pid,
+            },
+        )?;
+        if let Some(path) = &exec.launch.pid_file {
+            crate::process::write_pid_file(path, launched.pid)?;
+        }
+        if let Some(path) = &exec.launch.pidfd_socket {
+            crate::process::send_pidfd(path, launched.pidfd.as_fd())?;
+        }
+        Ok(Child::new(launched.pid, launched.pidfd))
+    }
+}
+
+/// The namespaces of the container's own; to join the user namespace one is in already is an error for the kernel.
+fn namespaces_of(container: &Container, pid: i32) -> u64 {
+    let kinds = container.config().linux.namespaces.iter().filter_map(|n| names::NAMESPACES.get(&n.kind));
+    let joins = kinds.filter(|kind| kind.file != "user" || !same_namespace(pid, kind.file));
+    joins.fold(0, |flags, kind| flags | kind.flag)
+}
+
+fn same_namespace(pid: i32, file: &str) -> bool {
+    let of = |pid: &str| rustix::fs::stat(format!("/proc/{pid}/ns/{file}")).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((of("self"), of(&pid.to_string())), (Ok(ours), Ok(theirs)) if ours == theirs)
+}

@@ -1,0 +1,63 @@
+//! What the parent does for a child that waits.
+
+use super::{Launch, hook};
+use crate::error::{Error, Result};
+use crate::plan::Act;
+use crate::state::oci::State;
+use rustix::process::PidfdGetfdFlags;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// Performs one act. `extra` is what the child said with its message.
+pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, extra: i32) -> Result<()> {
+    match act {
+        Act::RuntimeHooks => {
+            let state = state(launch, pid).to_json();
+            let hooks = &launch.config.hooks;
+            hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
+            hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
+        }
+        Act::Rlimit(resource, soft, hard) => crate::sys::limits::set(pid, *resource, *soft, *hard)
+            .map_err(|errno| Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")),
+        Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
+            .map_err(|error| error.field("process.oomScoreAdj")),
+        Act::IdMaps => super::id_maps::write(pid, launch.config),
+        Act::SeccompListener => listener(launch, pid, pidfd, extra),
+    }
+}
+
+fn state<'a>(launch: &'a Launch<'_>, pid: i32) -> State<'a> {
+    State {
+        id: launch.id,
+        status: "creating",
+        pid: Some(pid),
+        bundle: launch.bundle,
+        annotations: &launch.config.annotations,
+    }
+}
+
+/// Takes the listener out of the child, whose own system calls already depend on its agent, and hands it over with
+/// config-linux.md's containerProcessState.
+fn listener(launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, number: i32) -> Result<()> {
+    let field = "linux.seccomp.listenerPath";
+    let fd = rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty())
+        .map_err(|errno| Error::sys("take over the seccomp listener", errno).field(field))?;
+    let Some(seccomp) = &launch.config.linux.seccomp else { return Ok(()) };
+    // The state is the container's, the pid the process's.
+    let state = match &launch.init {
+        Some((_, init)) => State { status: "running", ..state(launch, *init) },
+        None => state(launch, pid),
+    };
+    let state = state.to_json();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
+    let message = serde_json::json!({
+        "ociVersion": crate::state::oci::VERSION,
+        "fds": ["seccompFd"],
+        "pid": pid,
+        "metadata": seccomp.listener_metadata.as_deref().unwrap_or_default(),
+        "state": state,
+    });
+    let path = seccomp.listener_path.as_deref().unwrap_or_default();
+    crate::seccomp::deliver(Path::new(path), fd.as_fd(), message.to_string().as_bytes())
+        .map_err(|error| error.field(field))
+}

@@ -1,0 +1,220 @@
+//! From a plan to a process: open what the plan names, clone, converse until the program runs or waits for its start.
+
+mod acts;
+mod copy_up;
+pub(crate) mod hook;
+mod id_maps;
+mod open;
+mod report;
+
+pub(crate) use report::start_failure;
+
+use crate::cgroup::Entry;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Act, Plan};
+use crate::sys::clone::{Program, Spawn, spawn};
+use crate::sys::socket;
+use hull_init::wire;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+/// Everything a launch needs beside its plan.
+pub(crate) struct Launch<'a> {
+    /// The container's config, for hooks and maps.
+    pub config: &'a Config,
+    /// The container's id.
+    pub id: &'a str,
+    /// The name of the program, for what is said of it.
+    pub program: &'a str,
+    /// The bundle's directory.
+    pub bundle: &'a Path,
+    /// The root file system on the host.
+    pub rootfs: &'a Path,
+    /// How the process gets into its cgroups.
+    pub cgroup: Entry,
+    /// What become standard input, output and error.
+    pub stdio: [RawFd; 3],
+    /// How many descriptors from 3 on go along.
+    pub preserve: u32,
+    /// The socket that gets the terminal's master.
+    pub console: Option<OwnedFd>,
+    /// The socket on which `start` is awaited.
+    pub start_socket: Option<OwnedFd>,
+    /// The container's init, for a process that joins it, and its pid.
+    pub init: Option<(OwnedFd, i32)>,
+    /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
+    pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
+}
+
+/// A child of this process that has become a container's process, or waits to.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    /// Open while the process waits behind the barrier for [`Launched::release`].
+    sync: Option<OwnedFd>,
+}
+
+impl Launched {
+    /// Lets a created process go to its barrier, where it depends on nobody any more.
+    pub fn release(&mut self) -> Result<()> {
+        let Some(sync) = self.sync.take() else { return Ok(()) };
+        go(&sync).map_err(|errno| Error::sys("let the container's init go to its barrier", errno))
+    }
+}
+
+/// Performs `plan`. On an error there is no child left.
+pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Launched> {
+    let (ours, theirs) = socket::pair().map_err(|errno| Error::sys("make a socket pair", errno))?;
+    let slots = open::all(plan, &mut launch, theirs)?;
+    let file = plan_file(plan, &slots.numbers)?;
+    let program = crate::sys::program::sealed()?;
+    let mut keep: Vec<RawFd> = slots.numbers.iter().copied().filter(|fd| *fd > 2).collect();
+    keep.push(file.as_raw_fd());
+    let number = CString::new(file.as_raw_fd().to_string()).unwrap_or_default();
+    let spawned = spawn(&Spawn {
+        namespaces: plan.clone,
+        cgroup: launch.cgroup.clone_into.as_ref().map(|fd| fd.as_fd()),
+        program: Program::Open(program.as_fd()),
+        args: &[c"hull-init".to_owned(), number],
+        env: &[],
+        cwd: None,
+        keep: &keep,
+        stdio: launch.stdio,
+        preserve: launch.preserve,
+    })
+    .map_err(|error| report::clone_failure(error.context("start hull-init"), plan))?;
+    // From here on their end of the conversation is the child's alone: its death is the end of file.
+    drop(slots);
+    let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
+    let mut conversation = Conversation { plan, launch, sync: ours, told: false };
+    let waits = conversation.hold(&mut child)?;
+    let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
+    Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(conversation.sync) })
+}
+
+/// The plan as the file that hull-init maps.
+fn plan_file(plan: &Plan, numbers: &[i32]) -> Result<OwnedFd> {
+    let failed = |errno| Error::sys("write the plan", errno);
+    let file = rustix::fs::memfd_create("hull-plan", rustix::fs::MemfdFlags::CLOEXEC).map_err(failed)?;
+    let bytes = plan.lay_out(numbers);
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(failed)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    Ok(file)
+}
+
+fn go(sync: &OwnedFd) -> std::result::Result<(), Errno> {
+    rustix::net::send(sync, &[1], rustix::net::SendFlags::NOSIGNAL).map(|_| ())
+}
+
+/// A child that must not outlive an error.
+struct Guard {
+    pid: i32,
+    pidfd: Option<OwnedFd>,
+}
+
+impl Guard {
+    fn keep(&mut self) -> Option<OwnedFd> {
+        self.pidfd.take()
+    }
+
+    /// Takes the place of the child that forked `pid` and has left.
+    fn become_child(&mut self, pid: i32) -> Result<()> {
+        let pidfd = Pid::from_raw(pid)
+            .ok_or(Errno::SRCH)
+            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()))
+            .map_err(|errno| Error::sys(format!("open a pidfd of process {pid}"), errno))?;
+        if let Some(old) = self.pidfd.replace(pidfd) {
+            reap(&old);
+        }
+        self.pid = pid;
+        Ok(())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.pidfd.take() {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL); // it may have ended already
+            reap(&pidfd);
+        }
+    }
+}
+
+/// Waits for a child to end. That somebody else has waited for it already is as good.
+fn reap(pidfd: &OwnedFd) {
+    let _ = rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
+}
+
+struct Conversation<'a> {
+    plan: &'a Plan,
+    launch: Launch<'a>,
+    sync: OwnedFd,
+    told: bool,
+}
+
+impl Conversation<'_> {
+    /// Answers the child until it has executed the program (false) or waits at its barrier (true).
+    fn hold(&mut self, child: &mut Guard) -> Result<bool> {
+        let mut buffer = [0u8; size_of::<wire::Message>() + wire::TEXT];
+        loop {
+            let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.sync, &mut buffer))
+                .map_err(|errno| Error::sys("hear from the container's init", errno))?;
+            let Some(message) = report::message(buffer.get(..length).unwrap_or_default()) else {
+                return self.silence(child);
+            };
+            match message.head.kind {
+                wire::FORKED => child.become_child(message.head.value)?,
+                wire::REACHED => {
+                    self.tell(child)?;
+                    self.act(child, &message.head)?;
+                    go(&self.sync).map_err(|errno| Error::sys("let the container's init go on", errno))?;
+                }
+                wire::CREATED => {
+                    self.tell(child)?;
+                    return Ok(true);
+                }
+                _ => return Err(report::failure(self.plan, self.launch.program, &message)),
+            }
+        }
+    }
+
+    fn tell(&mut self, child: &Guard) -> Result<()> {
+        match &child.pidfd {
+            Some(pidfd) if !self.told => {
+                self.told = true;
+                (self.launch.on_pid)(child.pid, pidfd.as_fd())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn act(&mut self, child: &Guard, message: &wire::Message) -> Result<()> {
+        let Some(pidfd) = &child.pidfd else { return Ok(()) };
+        let acts: Vec<Act> =
+            self.plan.acts.iter().filter(|(step, _)| *step == message.step).map(|(_, act)| act.clone()).collect();
+        for act in acts {
+            acts::perform(&act, &self.launch, child.pid, pidfd.as_fd(), message.extra)?;
+        }
+        Ok(())
+    }
+
+    /// End of file: the exec has closed the conversation, or the child is dead without a word.
+    fn silence(&mut self, child: &Guard) -> Result<bool> {
+        let waits = self.plan.steps.iter().any(|step| matches!(step.op, hull_init::op::Op::Barrier { .. }));
+        let Some(pidfd) = child.pidfd.as_ref().filter(|_| waits) else {
+            self.tell(child)?;
+            return Ok(false);
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let status = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options).ok().flatten();
+        Err(report::died(status.and_then(|status| status.terminating_signal())))
+    }
+}

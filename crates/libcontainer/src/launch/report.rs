@@ -1,0 +1,101 @@
+//! What went wrong in the child, in words: the step's origin, the kernel's reason, the engine's fixed phrases.
+
+use crate::error::{Error, Kind};
+use crate::plan::{Origin, Plan};
+use hull_init::op::Op;
+use hull_init::wire::{self, Message};
+
+/// A message of the child with the text behind it.
+pub(super) struct Received<'a> {
+    pub head: Message,
+    pub text: &'a str,
+}
+
+/// Reads a message; `None` if it is none, as at the end of the conversation.
+pub(super) fn message(bytes: &[u8]) -> Option<Received<'_>> {
+    let (words, text) = bytes.split_at_checked(size_of::<Message>())?;
+    let word = |i: usize| words.get(i * 4..i * 4 + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    let head = Message { kind: word(0), step: word(1), code: word(2), value: word(3) as i32, extra: word(4) as i32 };
+    Some(Received { head, text: std::str::from_utf8(text).unwrap_or_default().trim_end_matches('\0') })
+}
+
+/// The failure of a step.
+pub(super) fn failure(plan: &Plan, program: &str, message: &Received<'_>) -> Error {
+    let origin = plan.origins.get(message.head.step as usize).cloned().unwrap_or_default();
+    step_failure(&origin, program, message)
+        .step(format!("{} {}", message.head.step, Op::name(message.head.code as u16)))
+        .context("unable to start container process")
+}
+
+/// The failure of a step after the barrier, as `start` hears of it: from the message alone.
+pub(crate) fn start_failure(bytes: &[u8], program: &str) -> Option<Error> {
+    let message = message(bytes).filter(|message| message.head.kind == wire::FAILED)?;
+    let what = match message.text {
+        "" => Op::name(message.head.code as u16).to_owned(),
+        text => text.to_owned(),
+    };
+    let origin = Origin { field: "".into(), what: what.into() };
+    Some(step_failure(&origin, program, &message).context("unable to start container process"))
+}
+
+fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error {
+    let errno = message.head.value;
+    let words = crate::error::errno_words(errno);
+    let is = |op: Op| op.code() == u32::from(message.head.code as u16) as u16;
+    let null = hull_init::op::Addr(0);
+    let error = if is(Op::Find { candidates: null }) || is(Op::Exec { candidates: null, argv: null, envp: null }) {
+        return exec_failure(program, errno).field(origin.field.clone());
+    } else if is(Op::Hook { spec: null }) {
+        let reason = match message.head.extra {
+            0 => words,
+            -1 => "it ran longer than its timeout".to_owned(),
+            status if libc::WIFSIGNALED(status) => format!("signal {}", libc::WTERMSIG(status)),
+            status => format!("exit status {}", libc::WEXITSTATUS(status)),
+        };
+        Error::new(Kind::Hook, format!("error running hook: {}: {reason}", origin.what))
+    } else {
+        let text = if message.text.is_empty() || origin.what.contains(message.text) { String::new() } else { format!(": {}", message.text) };
+        let error = Error::new(Kind::System, format!("{}{text}", origin.what)).errno(errno);
+        match (errno, message.text) {
+            (libc::ELOOP | libc::ENOTDIR, _) if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") => {
+                error.hint("it must be mounted on ordinary directory")
+            }
+            _ => error,
+        }
+    };
+    if origin.field.is_empty() { error } else { error.field(origin.field.clone()) }
+}
+
+/// What engines look for when a program cannot be run: the words of Go's os/exec.
+pub(crate) fn exec_failure(program: &str, errno: i32) -> Error {
+    let what = match errno {
+        libc::ENOENT if !program.contains('/') => format!("exec: {program:?}: executable file not found in $PATH"),
+        libc::ENOENT => format!("exec: {program:?}: stat {program}: no such file or directory"),
+        _ => return Error::new(Kind::Program, format!("exec: {program:?}")).errno(errno),
+    };
+    Error::new(Kind::Program, what)
+}
+
+/// A clone that the kernel refused: which kind of namespace it can have been about.
+pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
+    let error = error.context("unable to start container process");
+    match error.raw_os_error() {
+        Some(libc::EPERM) if plan.clone & libc::CLONE_NEWUSER as u64 == 0 && plan.clone != 0 => {
+            error.field("linux.namespaces").hint("without privileges a container needs a user namespace")
+        }
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            error.field("linux.namespaces").hint("the limit of namespaces is reached (/proc/sys/user/max_*_namespaces)")
+        }
+        _ => error,
+    }
+}
+
+/// A child that ended without a message.
+pub(super) fn died(signal: Option<i32>) -> Error {
+    let error = match signal {
+        Some(signal) => Error::new(Kind::System, format!("container init was killed by signal {signal}")),
+        None => Error::new(Kind::System, "container init ended without a word"),
+    };
+    let error = error.context("unable to start container process");
+    if signal == Some(libc::SIGKILL) { error.hint("OOM-killed? (memory limit too low?)") } else { error }
+}

@@ -1,0 +1,346 @@
+//! Runtime: where containers live, and how new ones come to be.
+
+use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
+use crate::container::Container;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::launch::{self, Launched};
+use crate::plan::{self, Cgroups, Explanation, Input, LaunchFacts};
+use crate::process::{Child, Launch};
+use crate::seccomp::Filter;
+use crate::spec::Bundle;
+use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// Whether hull may leave out what an ordinary user is not permitted (cgroups above all).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rootless {
+    /// Without privileges on the host: yes.
+    #[default]
+    Auto,
+    /// Yes.
+    Yes,
+    /// No: what is asked for and refused is an error.
+    No,
+}
+
+/// The entry to everything: containers in directories below one root.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    store: Store,
+    driver: Driver,
+    rootless: Rootless,
+}
+
+impl Runtime {
+    /// Containers live below `root`, which is made when the first one is. Makes no system call.
+    pub fn at(root: impl AsRef<Path>) -> Runtime {
+        Runtime { store: Store::at(root.as_ref()), driver: Driver::Cgroupfs, rootless: Rootless::Auto }
+    }
+
+    /// Who makes cgroups; by default hull itself.
+    pub fn cgroup_driver(mut self, driver: Driver) -> Runtime {
+        self.driver = driver;
+        self
+    }
+
+    /// What to do about missing privileges; by default what they call for.
+    pub fn rootless(mut self, rootless: Rootless) -> Runtime {
+        self.rootless = rootless;
+        self
+    }
+
+    /// Makes a container and leaves it just before its program: runtime.md's `create`.
+    ///
+    /// # Errors
+    /// [`Kind::AlreadyExists`] where the id is taken; else what in the config, the machine or the program is at fault. Nothing is left behind.
+    pub fn create(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<Container> {
+        let (container, _) = self.make(id, bundle, launch, true)?;
+        Ok(container)
+    }
+
+    /// Makes a container and runs its program at once. The program is a child of this process, to be waited for.
+    ///
+    /// # Errors
+    /// As [`Runtime::create`].
+    pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
+        let (mut container, launched) = self.make(id, bundle, launch, false)?;
+        container.after_start()?;
+        Ok((container, Child::new(launched.pid, launched.pidfd)))
+    }
+
+    /// The container of this id.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], `container does not exist`.
+    pub fn get(&self, id: &str) -> Result<Container> {
+        let id = Id::new(id)?;
+        let contents = self.store.read(&id)?;
+        Container::from_contents(&self.store, id, contents)
+    }
+
+    /// All containers, by id. One whose record cannot be read comes with its error.
+    ///
+    /// # Errors
+    /// Where the root cannot be read.
+    pub fn list(&self) -> Result<Vec<(String, Result<Container>)>> {
+        let found = self.store.list()?;
+        let container = |(id, contents): (Id, Result<Contents>)| {
+            let name = id.as_str().to_owned();
+            (name, contents.and_then(|contents| Container::from_contents(&self.store, id, contents)))
+        };
+        Ok(found.into_iter().map(container).collect())
+    }
+
+    /// The plan that `create` would perform. Needs no privileges and changes nothing.
+    ///
+    /// # Errors
+    /// What would keep the plan from being made.
+    pub fn explain(&self, bundle: &Bundle) -> Result<Explanation> {
+        let host = host_for(bundle)?;
+        let id = "explained";
+        let config: &crate::config::Config = bundle.spec();
+        let process = process_of(config)?;
+        let layout = Layout::detect()?;
+        let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id, self.driver)?;
+        let procs = if location.is_v2() { 0 } else { location.hierarchies().len() as u16 };
+        let filter = filter_of(config, None)?;
+        let rootfs = bundle.rootfs();
+        let input = Input {
+            config,
+            process,
+            host: &host,
+            id,
+            bundle: bundle.dir(),
+            rootfs: &rootfs,
+            cgroup: cgroups(&layout, &location, procs),
+            filter: filter.as_ref(),
+            launch: LaunchFacts { barrier: true, ..LaunchFacts::default() },
+        };
+        plan::init(&input).map(Explanation)
+    }
+
+    fn make(&self, id: &str, bundle: &Bundle, launch: Launch, barrier: bool) -> Result<(Container, Launched)> {
+        let id = Id::new(id)?;
+        launch.check(bundle.spec().process.as_ref().is_some_and(|process| process.terminal))?;
+        let host = host_for(bundle)?;
+        check_rootfs(bundle)?;
+        let entry = self.store.create(&id)?;
+        let mut making = Making { entry: Some(entry), cgroup: None };
+        let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
+        match made {
+            Ok((record, launched, skipped)) => {
+                drop(making.keep());
+                Ok((Container::from_record(&self.store, id, record)?.without(skipped), launched))
+            }
+            Err(error) => Err(making.undo(error)),
+        }
+    }
+
+    fn make_in(
+        &self,
+        making: &mut Making,
+        id: &Id,
+        host: &Host,
+        bundle: &Bundle,
+        launch: Launch,
+        barrier: bool,
+    ) -> Result<(Record, Launched, Vec<String>)> {
+        let config: &crate::config::Config = bundle.spec();
+        let process = process_of(config)?;
+        let rootfs = bundle.rootfs();
+        let rootless = self.is_rootless(host);
+        let layout = Layout::detect()?;
+        let mut location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id.as_str(), self.driver)?;
+        let filter = filter_of(config, Some(&self.store.beside("seccomp")))?;
+
+        let raw = serde_json::value::RawValue::from_string(bundle.raw().to_owned())
+            .map_err(|error| Error::new(Kind::InvalidSpec, format!("config.json: {error}")))?;
+        let mut record = Record::new(id, bundle.dir().to_owned(), rootfs.clone(), host.euid, raw);
+        record.rootless = rootless;
+        record.systemd = self.driver == Driver::Systemd;
+        record.cgroup = serde_json::to_value(&location).unwrap_or_default();
+        // The record comes before the cgroup: only it could find what a kill from here on leaves behind.
+        making.write(&record)?;
+
+        let default_resources = crate::config::Resources::default();
+        let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
+        let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
+        let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
+        let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
+        let cgroup_entry = cgroup.entry()?;
+        let skipped = cgroup.limits_skipped().to_vec();
+        if *cgroup.location() != location {
+            // Rootless, some hierarchies were not to be had.
+            location = cgroup.location().clone();
+            record.cgroup = serde_json::to_value(&location).unwrap_or_default();
+        }
+
+        let home = crate::process::home(process, Some(config), &rootfs);
+        let input = Input {
+            config,
+            process,
+            host,
+            id: id.as_str(),
+            bundle: bundle.dir(),
+            rootfs: &rootfs,
+            cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16),
+            filter: filter.as_ref(),
+            launch: LaunchFacts { barrier, home: home.as_deref(), ..launch.facts() },
+        };
+        let plan = plan::init(&input)?;
+        let start_socket = match barrier {
+            true => Some(
+                crate::sys::socket::listen_in(making.dir()?, START_SOCKET)
+                    .map_err(|errno| Error::sys("make the start socket", errno))?,
+            ),
+            false => None,
+        };
+        let mut observed = None;
+        let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
+            // A program that has ended already is no process to find again.
+            observed = Process::observe(pid).ok();
+            record.init = observed;
+            if barrier {
+                making.write(&record)?;
+            }
+            Ok(())
+        };
+        let (console, pid_file, pidfd_socket) = (launch.console_socket()?, launch.pid_file.clone(), launch.pidfd_socket.clone());
+        let stdio = launch.stdio_fds()?;
+        let mut launched = launch::perform(
+            &plan,
+            launch::Launch {
+                config,
+                id: id.as_str(),
+                program: program_of(process),
+                bundle: bundle.dir(),
+                rootfs: &rootfs,
+                cgroup: cgroup_entry,
+                stdio: stdio.numbers(),
+                preserve: launch.preserve_fds,
+                console,
+                start_socket,
+                init: None,
+                on_pid: &mut on_pid,
+            },
+        )?;
+        let mut finish = || {
+            record.phase = if barrier { Phase::Created } else { Phase::Started };
+            making.write(&record)?;
+            if let Some(path) = &pid_file {
+                crate::process::write_pid_file(path, launched.pid)?;
+            }
+            if let Some(path) = &pidfd_socket {
+                crate::process::send_pidfd(path, launched.pidfd.as_fd())?;
+            }
+            Ok(())
+        };
+        let finished: Result<()> = finish();
+        finished.and_then(|()| launched.release()).inspect_err(|_| {
+            let _ = rustix::process::pidfd_send_signal(&launched.pidfd, rustix::process::Signal::KILL);
+            let _ = rustix::process::waitid(rustix::process::WaitId::PidFd(launched.pidfd.as_fd()), rustix::process::WaitIdOptions::EXITED);
+        })?;
+        Ok((record, launched, skipped))
+    }
+
+    fn is_rootless(&self, host: &Host) -> bool {
+        match self.rootless {
+            Rootless::Yes => true,
+            Rootless::No => false,
+            Rootless::Auto => host.euid != 0 || host.in_user_namespace,
+        }
+    }
+}
+
+/// The socket in a container's directory on which its init waits for `start`.
+pub(crate) const START_SOCKET: &str = "start.sock";
+
+/// What exists of a container while it is made, so that an error can undo it.
+struct Making {
+    entry: Option<Entry>,
+    cgroup: Option<Cgroup>,
+}
+
+impl Making {
+    fn write(&self, record: &Record) -> Result<()> {
+        match &self.entry {
+            Some(entry) => entry.write(record),
+            None => Ok(()),
+        }
+    }
+
+    fn dir(&self) -> Result<BorrowedFd<'_>> {
+        let gone = || Error::new(Kind::NotFound, "container does not exist");
+        self.entry.as_ref().map(Entry::dir).ok_or_else(gone)
+    }
+
+    fn keep(self) -> Option<Entry> {
+        self.entry
+    }
+
+    /// The child is gone already. What cannot be removed is said beside the error that led here.
+    fn undo(mut self, error: Error) -> Error {
+        let mut left = Vec::new();
+        if let Some(Err(cgroup)) = self.cgroup.take().map(|cgroup| cgroup.remove()) {
+            left.push(cgroup.to_string());
+        }
+        if let Some(Err(entry)) = self.entry.take().map(Entry::remove) {
+            left.push(entry.to_string());
+        }
+        if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) }
+    }
+}
+
+/// Facts of the machine, as many as this config asks for.
+pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
+    let mut host = Host::read()?;
+    if let Some(process) = &bundle.spec().process {
+        complete_host(&mut host, process, bundle.spec());
+    }
+    Ok(host)
+}
+
+/// Reads the facts that only some configs depend on.
+pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &crate::config::Config) {
+    let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
+    if label(&process.apparmor_profile) || label(&process.selinux_label) {
+        host.read_security_modules();
+    }
+    if config.linux.namespaces.iter().any(|n| n.kind == "user") {
+        host.read_limits(process.rlimits.iter().filter_map(|limit| crate::spec::names::RLIMITS.get(&limit.kind)));
+    }
+}
+
+pub(crate) fn process_of(config: &crate::config::Config) -> Result<&crate::config::Process> {
+    config.process.as_ref().ok_or_else(|| Error::spec("process", "a process is required"))
+}
+
+/// The name of a process's program.
+pub(crate) fn program_of(process: &crate::config::Process) -> &str {
+    process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
+}
+
+pub(crate) fn filter_of(config: &crate::config::Config, cache: Option<&Path>) -> Result<Option<Filter>> {
+    match &config.linux.seccomp {
+        Some(seccomp) => crate::seccomp::compile_cached(seccomp, cache).map(|(filter, _)| Some(filter)),
+        None => Ok(None),
+    }
+}
+
+/// The container's cgroups as the plan needs to know them.
+pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16) -> Cgroups {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let v1 = location.hierarchies().iter().filter(|h| !h.is_v2()).map(|h| (name(&h.mount), h.path.clone())).collect();
+    Cgroups { procs, unified: layout.is_v2(), v1 }
+}
+
+fn check_rootfs(bundle: &Bundle) -> Result<()> {
+    let rootfs = bundle.rootfs();
+    match rustix::fs::stat(&rootfs) {
+        Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() => Ok(()),
+        Ok(_) => Err(Error::spec("root.path", format!("the root file system {rootfs:?} is no directory"))),
+        Err(errno) => Err(Error::sys(format!("open the root file system {rootfs:?}"), errno).with_kind(Kind::InvalidSpec).field("root.path")),
+    }
+}

@@ -1,0 +1,15 @@
+//! What a namespace's descriptor says of it.
+
+use super::mount::last_errno;
+use rustix::io::Result;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// linux/nsfs.h.
+const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+
+/// The kind of a namespace, as its CLONE_NEW* flag: ioctl_ns(2). ENOTTY where the descriptor is no namespace's.
+pub fn kind(namespace: BorrowedFd<'_>) -> Result<u64> {
+    // SAFETY: the request takes no argument.
+    let result = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE as _) };
+    if result < 0 { Err(last_errno()) } else { Ok(result as u32 as u64) }
+}

@@ -1,0 +1,30 @@
+//! Other worlds for the runtime to be called in: a pure cgroup v2 view, an ordinary user.
+//!
+//! A wrapper is the head of a command line; the runtime's own command line follows it.
+
+/// A private mount namespace whose /sys/fs/cgroup is cgroup v2 and nothing else.
+pub fn pure_v2() -> Vec<String> {
+    in_mount_namespace("umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+}
+
+/// A private mount namespace in which a shell command prepares the ground.
+pub fn in_mount_namespace(prepare: &str) -> Vec<String> {
+    let script = format!("mount --make-rprivate / && {prepare} && exec \"$@\"");
+    ["unshare", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec()
+}
+
+/// An ordinary user: no capability, no group but their own.
+pub fn as_user(id: u32) -> Vec<String> {
+    let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
+    ["setpriv", &user, &group, "--clear-groups", "--inh-caps=-all"].map(str::to_owned).to_vec()
+}
+
+/// A process in a cgroup of its own in every v1 hierarchy: where a relative `cgroupsPath` starts.
+pub fn in_cgroup(name: &str) -> Vec<String> {
+    let script = format!(
+        "set -e; for top in /sys/fs/cgroup/*/; do own=${{top}}{name}; mkdir -p $own; \
+         if [ -e $own/cpuset.cpus ]; then cat $top/cpuset.cpus > $own/cpuset.cpus; cat $top/cpuset.mems > $own/cpuset.mems; fi; \
+         echo $$ > $own/cgroup.procs; done; exec \"$@\""
+    );
+    ["sh", "-c", &script, "sh"].map(str::to_owned).to_vec()
+}
