@@ -60,6 +60,7 @@ words! {
 macro_rules! operations {
     ($($(#[$doc:meta])* $code:literal $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })*) => {
         /// One operation. Strings are NUL-terminated at their address.
+        #[allow(missing_docs)] // the fields are explained with their operation
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Op { $($(#[$doc])* $name { $($(#[$fdoc])* $field: $type,)* },)* }
 
@@ -272,7 +273,7 @@ mod tests {
         let bytes = Bytes { at: Addr(crate::wire::BASE + 4096), len: 77 };
         for op in [
             Op::Call { call: 5 | 1 << 33, a: 1, b: 2, c: 3, d: 4, e: 5, f: u64::MAX },
-    Op::Fork { namespaces: 1 << 30 },
+            Op::Fork { namespaces: 1 << 30 },
             Op::Filesystem { kind: Addr(crate::wire::BASE), params: bytes, attrs: 0xf },
             Op::Seccomp { program: bytes, flags: 4, notify: true },
         ] {

@@ -55,7 +55,18 @@ pub fn run(plan: Plan) -> ! {
     let conversation = Conversation::new(plan.fd(Slot::SYNC).unwrap_or(-1));
     let attached = [Slot::NONE; 2];
     let (object, log): (&[u8], _) = (b"", [0; TEXT]);
-    let mut run = Run { plan, conversation, umask: 0o22, entered: false, program: None, attached, object, extra: 0, log, logged: 0 };
+    let mut run = Run {
+        plan,
+        conversation,
+        umask: 0o22,
+        entered: false,
+        program: None,
+        attached,
+        object,
+        extra: 0,
+        log,
+        logged: 0,
+    };
     for at in 0..run.plan.count() {
         let Some(step) = run.plan.step(at) else {
             run.conversation.at(at, 0);

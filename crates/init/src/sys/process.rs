@@ -17,13 +17,16 @@ pub const PR_CAP_AMBIENT: u32 = 47;
 /// prctl(2): raises one in it.
 pub const PR_CAP_AMBIENT_RAISE: usize = 2;
 
-/// A broken pipe.
-pub const SIGPIPE: u32 = 13;
+/// The terminal is gone.
 pub const SIGHUP: u32 = 1;
+/// The terminal's interrupt.
 pub const SIGINT: u32 = 2;
+/// The terminal's quit.
 pub const SIGQUIT: u32 = 3;
 /// The end, without a choice.
 pub const SIGKILL: u32 = 9;
+/// A broken pipe.
+pub const SIGPIPE: u32 = 13;
 /// The end of a child.
 pub const SIGCHLD: u32 = 17;
 
