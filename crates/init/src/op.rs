@@ -225,6 +225,9 @@ pub const ATTACH_FRESH: u32 = 4;
 /// [`Op::Attach`]: the target must be made as a directory, without a look at the tree (file systems are directories).
 pub const ATTACH_DIRECTORY: u32 = 8;
 
+/// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
+pub const ATTACH_KEEP_MODE: u32 = 16;
+
 /// [`Op::Filesystem`]: a parameter without a value.
 pub const PARAM_FLAG: u8 = 0;
 /// [`Op::Filesystem`]: a parameter with a value.

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::launch;
 use crate::plan::{self, Input, LaunchFacts};
 use crate::process::{Child, Launch};
-use crate::runtime::{cgroups, complete_host, filter_of};
+use crate::runtime::{cgroups, complete_host, filter_of, program_of};
 use crate::spec::names;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -78,6 +78,7 @@ impl Container {
             launch::Launch {
                 config,
                 id: self.id(),
+                program: program_of(process),
                 bundle: self.bundle(),
                 rootfs: self.rootfs(),
                 cgroup: entry,
@@ -85,7 +86,7 @@ impl Container {
                 preserve: exec.launch.preserve_fds,
                 console,
                 start_socket: None,
-                init: Some(init_pidfd),
+                init: Some((init_pidfd, init.pid)),
                 on_pid: &mut on_pid,
             },
         )?;

@@ -62,11 +62,11 @@ pub fn run(plan: Plan) -> ! {
             run.conversation.fail(Errno::NOSYS, 0, b"");
         };
         run.conversation.at(at, step.op.code());
+        (run.object, run.extra, run.logged) = (b"", 0, 0);
         match run.perform(&step.op) {
             Ok(fd) => run.plan.set(step.out, fd),
             Err(errno) if errno.0 != 0 && step.skip.contains(&errno.0) => {
                 run.plan.set(step.out, -1);
-                (run.object, run.extra, run.logged) = (b"", 0, 0);
             }
             Err(errno) => run.conversation.fail(errno, run.extra, run.object_of(&step.op)),
         }
@@ -168,6 +168,7 @@ impl Run {
         let listener = self.plan.fd(listener)?;
         self.conversation.say(crate::wire::CREATED, 0, 0);
         self.conversation.wait();
+        self.conversation.close_below(keep);
         let number = listener as u32;
         let above = if number < keep {
             keep
@@ -230,8 +231,12 @@ pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
     let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
-    // A Rust program ignores SIGPIPE, and any caller may have blocked signals; both would go on into the container.
-    process::default_action(process::SIGPIPE);
+    // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, a daemon may ignore
+    // SIGCHLD (and has no hook's end to wait for then), and any caller may have blocked signals; all that would go
+    // on into the container.
+    for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGPIPE, process::SIGCHLD] {
+        process::default_action(signal);
+    }
     process::unblock_all();
     match Plan::map(plan, table) {
         Ok(plan) => run(plan),

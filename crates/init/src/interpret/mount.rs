@@ -7,6 +7,25 @@ use crate::sys::mount::{self, AT_RECURSIVE, MOUNT_ATTR_RDONLY};
 use crate::sys::{Errno, Fd, Result, Text, fs};
 use crate::wire::TEXT;
 
+/// Gives the root of a new file system the permissions of the directory it will hide; where there is none it keeps its own.
+fn keep_mode(tree: Fd, root: Fd, path: Text) -> Result<()> {
+    let hidden = match fs::openat2(root, path, fs::O_PATH, IN_ROOT) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened?,
+    };
+    let mode = fs::fstat(hidden)?.mode & 0o7777;
+    release(hidden);
+    // The mount's own descriptor is O_PATH, and fchmodat2(2) is younger than hull's oldest kernel.
+    let top = fs::openat(tree, c".".into(), fs::O_DIRECTORY)?;
+    let changed = fs::fchmod(top, u32::from(mode));
+    release(top);
+    changed
+}
+
+fn is_directory(fd: Fd) -> Result<bool> {
+    Ok(fs::fstat(fd)?.kind() == fs::S_IFDIR)
+}
+
 impl Run {
     pub(super) fn attach(&mut self, tree: Slot, root: Slot, path: Addr, flags: u32) -> Result<()> {
         let (tree, root, path) = (self.plan.fd(tree)?, self.plan.fd(root)?, self.plan.text(path)?);
@@ -22,8 +41,15 @@ impl Run {
             op::ATTACH_NO_FOLLOW => paths::NO_FOLLOW,
             _ => paths::NO_SYMLINK,
         };
+        if flags & op::ATTACH_KEEP_MODE != 0 {
+            keep_mode(tree, root, path)?;
+        }
         let target = paths::reach(root, path, leaf, how)?;
-        mount::move_mount(tree, target, Text::EMPTY)?;
+        match mount::move_mount(tree, target, Text::EMPTY) {
+            // The kernel does not say which of its rules was broken; this one people meet.
+            Err(Errno::INVAL) if is_directory(tree)? != is_directory(target)? => return Err(Errno::NOTDIR),
+            moved => moved?,
+        }
         release(target);
         Ok(())
     }

@@ -44,6 +44,14 @@ impl Leaf {
         }
     }
 
+    /// What is opened where it is there already.
+    fn flags(self) -> u64 {
+        match self {
+            Leaf::Directory(_) => fs::O_PATH | fs::O_DIRECTORY,
+            Leaf::Like(_) => fs::O_PATH,
+        }
+    }
+
     /// Makes it as `name` in `dir`.
     pub fn make(self, dir: Fd, name: Text) -> Result<()> {
         match self {
@@ -55,7 +63,7 @@ impl Leaf {
 
 /// The place `path` below `root` as an `O_PATH` descriptor, made if it is missing.
 pub fn reach(root: Fd, path: Text, leaf: Leaf, how: How) -> Result<Fd> {
-    match fs::openat2(root, path, fs::O_PATH | how.flags, how.resolve) {
+    match fs::openat2(root, path, leaf.flags() | how.flags, how.resolve) {
         Err(Errno::NOENT) => make(root, path, leaf, how),
         found => found,
     }
@@ -76,7 +84,7 @@ fn make(root: Fd, path: Text, leaf: Leaf, how: How) -> Result<Fd> {
         if let Some(place) = made? {
             return Ok(place);
         }
-        match fs::openat2(root, walk.text(), fs::O_PATH | how.flags, how.resolve) {
+        match fs::openat2(root, walk.text(), leaf.flags() | how.flags, how.resolve) {
             Err(Errno::NOENT) => {}
             found => return found,
         }
@@ -226,8 +234,7 @@ fn step(dir: Fd, name: Text, leaf: Leaf, last: bool, how: How) -> Result<Next> {
         },
         made => made?,
     }
-    let directory = if last { 0 } else { fs::O_DIRECTORY };
-    match fs::openat(dir, name, fs::O_PATH | fs::O_NOFOLLOW | directory) {
+    match fs::openat(dir, name, leaf.flags() | fs::O_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(Next::Again),
         place => place.map(Next::Into),
     }

@@ -170,6 +170,7 @@ type Pass = (&'static str, fn(&mut Builder<'_>) -> Result<()>);
 /// The passes of a container's first process, in the order in which their steps happen.
 const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
+    ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
     ("session", namespaces::session),
     ("runtime hooks", hooks::runtime),
@@ -177,6 +178,7 @@ const INIT: &[Pass] = &[
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
     ("devices", devices::all),
+    ("working directory", rootfs::make_cwd),
     ("console", console::init),
     ("container hooks", hooks::create_container),
     ("masks", masks::all),
@@ -192,8 +194,10 @@ const INIT: &[Pass] = &[
     ("listener", seccomp::early),
     ("barrier", program::barrier),
     ("start hooks", hooks::start_container),
+    ("capabilities", caps::settle_before_filter),
+    ("descriptors", program::close),
     ("filter", seccomp::load),
-    ("capabilities", caps::settle),
+    ("capabilities", caps::settle_after_filter),
     ("exec", program::exec),
 ];
 
@@ -212,8 +216,10 @@ const EXEC: &[Pass] = &[
     ("user", identity::become_user),
     ("program", program::find),
     ("listener", seccomp::early),
+    ("capabilities", caps::settle_before_filter),
+    ("descriptors", program::close),
     ("filter", seccomp::load),
-    ("capabilities", caps::settle),
+    ("capabilities", caps::settle_after_filter),
     ("exec", program::exec),
 ];
 

@@ -5,7 +5,7 @@ use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use std::path::PathBuf;
 
 /// Where a mount goes, and what its options say.
@@ -61,7 +61,11 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             flags |= ATTACH_NO_SYMLINK;
         }
         let kind = if bind { "bind" } else { kind };
+        if kind == "tmpfs" && !options.data.iter().any(|option| option.starts_with("mode=")) {
+            flags |= ATTACH_KEEP_MODE;
+        }
         let target = Target { field, destination: &mount.destination, kind, options, flags };
+        outside_procfs(&target)?;
         if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
         } else if bind {
@@ -73,6 +77,31 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What of a procfs may be replaced: statistics that lxcfs and its like fake, and nothing that a process writes to.
+const REPLACEABLE: [&str; 10] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+    "proc/loadavg",
+    "proc/slabinfo",
+    "proc/sys/kernel/ns_last_pid",
+    "proc/sys/crypto/fips_enabled",
+];
+
+/// Nothing else may be mounted into /proc: a file there that is not the kernel's could take a label or a value that
+/// is meant for the kernel (CVE-2019-16884).
+fn outside_procfs(target: &Target<'_>) -> Result<()> {
+    let path = inside(target.destination);
+    if path == "proc" || !is_below(&path, "proc") || REPLACEABLE.contains(&path.as_str()) || target.kind == "proc" {
+        return Ok(());
+    }
+    let what = format!("{:?} cannot be mounted because it is inside /proc", target.destination);
+    Err(Error::spec(format!("{}.destination", target.field), what))
 }
 
 /// `bind,remount` with a source is the two steps of mount(8) in one line: a bind.

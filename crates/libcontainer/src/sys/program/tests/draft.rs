@@ -203,6 +203,7 @@ impl Draft {
                     libc::fcntl(*fd, libc::F_SETFD, 0);
                 }
                 libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
                 let mut all = std::mem::zeroed();
                 libc::sigfillset(&mut all);
                 // The stop of a traced exec is this signal.

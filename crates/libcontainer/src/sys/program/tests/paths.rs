@@ -73,6 +73,7 @@ fn a_loop_and_a_file_in_the_way_are_refused() {
     fs::write(root.path().join("file"), "").unwrap();
     assert_eq!(make(root.path(), "a/x").failure(), (libc::ELOOP, "a/x".into()));
     assert_eq!(make(root.path(), "file/x").failure().0, libc::ENOTDIR);
+    assert_eq!(make(root.path(), "file").failure().0, libc::ENOTDIR);
     // Each step of this one is another symlink: more than anyone may have in a path.
     for i in 0..50 {
         symlink(format!("l{}", i + 1), root.path().join(format!("l{i}"))).unwrap();
