@@ -13,7 +13,7 @@ fn rooted(prepare: impl Fn(&Path), steps: impl Fn(&mut Draft, Slot)) -> (tempfil
     let mut draft = Draft::new(libc::CLONE_NEWNS);
     let root = draft.root(directory.path());
     steps(&mut draft, root);
-    draft.step(Op::Enter { root, pivot: true });
+    draft.step(Op::Enter { root, pivot: true, shared: false });
     draft.meet();
     (directory, draft.start())
 }
@@ -35,7 +35,7 @@ fn the_old_root_is_gone() {
         fs::write(directory.path().join("here"), "").unwrap();
         let mut draft = Draft::new(libc::CLONE_NEWNS);
         let root = draft.root(directory.path());
-        draft.step(Op::Enter { root, pivot });
+        draft.step(Op::Enter { root, pivot, shared: false });
         draft.meet();
         let mut running = draft.start();
         let root = running.reach();
