@@ -166,12 +166,12 @@ pub fn unshare(kinds: u64) -> Result<()> {
 }
 
 /// Maps `size` bytes of a file at `address`, to be read only, or fails if something is there: mmap(2).
-pub fn map(address: u64, size: u64, fd: Fd) -> Result<()> {
+pub fn map(address: u64, size: u64, fd: Fd, offset: u64) -> Result<()> {
     const PROT_READ: u32 = 1;
     const MAP_PRIVATE: u32 = 2;
     const MAP_FIXED_NOREPLACE: u32 = 0x100000;
     // SAFETY: nothing that is mapped is replaced. A kernel that does not know the flag does not run hull.
-    unsafe { call!(nr::MMAP, address, size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0) }.map(drop)
+    unsafe { call!(nr::MMAP, address, size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, offset) }.map(drop)
 }
 
 /// A number that this process and the copies it makes of itself have in common.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use rustix::fs::statfs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where every distribution mounts cgroups, and where hull looks for them.
@@ -73,7 +74,12 @@ impl Layout {
 /// /proc/self/cgroup of the calling process.
 pub(crate) fn own_memberships() -> Result<String> {
     let path = "/proc/self/cgroup";
-    std::fs::read_to_string(path).map_err(|e| Error::io(format!("read \"{path}\""), &e).object(path))
+    // procfs tells no size; a page holds every hierarchy there can be, so that one read is enough.
+    let mut text = String::with_capacity(4096);
+    std::fs::File::open(path)
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|e| Error::io(format!("read \"{path}\""), &e).object(path))?;
+    Ok(text)
 }
 
 /// The lines `ID:NAMES:PATH` of /proc/PID/cgroup (cgroups(7)) as names and path.

@@ -181,6 +181,7 @@ fn device_rules_are_in_the_list() {
     lines.sort_unstable();
     let mut expected = vec!["b *:* m", "c *:* m", "c 10:229 rw"];
     expected.extend([
+        "c 10:200 rwm",
         "c 136:* rwm",
         "c 1:3 rwm",
         "c 1:5 rwm",

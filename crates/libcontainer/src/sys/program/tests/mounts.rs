@@ -181,7 +181,7 @@ fn masked_paths_show_nothing() {
         let dir = draft.step_to_slot(Op::Filesystem { kind, params, attrs: libc::MOUNT_ATTR_RDONLY });
         for path in paths {
             let path = draft.text(path);
-            draft.step(Op::Mask { root, path, null, dir });
+            draft.step(Op::Mask { root, path, null, dir, own: false });
         }
     };
     let prepare = |root: &Path| {
@@ -221,7 +221,7 @@ fn readonly_paths_are_readonly_with_all_mounts_below() {
             draft.attach(tmpfs, root, "dir/below", 0);
             for path in ["/dir", "/file", "/missing", "/file/missing"] {
                 let path = draft.text(path);
-                draft.step(Op::Readonly { root, path });
+                draft.step(Op::Readonly { root, path, own: false });
             }
         },
     );
