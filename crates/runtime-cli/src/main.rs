@@ -8,6 +8,7 @@ mod failure;
 mod foreground;
 mod globals;
 mod help;
+mod json_text;
 mod launch;
 mod log;
 mod output;

@@ -5,6 +5,7 @@ use super::{Count, HELP, Verb};
 use crate::args::{Given, Opt, Order, Takes};
 use crate::failure::Outcome;
 use crate::globals::Globals;
+use libcontainer::Kind;
 
 pub const VERB: Verb = Verb {
     name: "delete",
@@ -24,8 +25,11 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
     let force = given.is("force");
     let missing = |error: libcontainer::Error| if force { Ok(()) } else { Err(error.into()) };
     matching::each(globals, given, missing, |container| {
-        for warning in container.delete(force)? {
-            globals.log.warning(&warning);
+        match container.delete(force) {
+            Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
+            // Somebody else was quicker.
+            Err(error) if force && error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     })?;
