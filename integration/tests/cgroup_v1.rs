@@ -173,7 +173,10 @@ fn a_relative_path() {
     let line = text.lines().find(|line| line.contains(":pids:")).unwrap();
     assert!(line.ends_with(&format!("/{parent}/{}-rel/inner", rt.tag())), "{line}");
     container.stop().verb(&["delete"]).ok();
-    remove(&format!("{parent}/{}-rel", rt.tag()));
+    // In the hybrid's v2 hierarchy a relative path may start at the top.
+    for path in integration::residue::cgroups(rt.tag()).iter().filter(|path| path.ends_with(format!("{}-rel", rt.tag()))) {
+        fs::remove_dir(path).unwrap();
+    }
     remove(&parent);
 }
 

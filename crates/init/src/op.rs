@@ -101,9 +101,10 @@ operations! {
     /// the descriptor in it. The result goes to the step's `out`, if it has one.
     1 Call { call: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, }
 
-    /// Goes on as a new child of the parent (`clone` with `CLONE_PARENT`), says [`crate::wire::FORKED`] with the new pid as
-    /// the parent sees it, and leaves the process that was: only children are in a joined pid namespace.
-    2 Fork { }
+    /// Goes on as a new child of the parent (`clone` with `CLONE_PARENT`) in new `namespaces` (CLONE_NEW*), says
+    /// [`crate::wire::FORKED`] with the new pid as the parent sees it, and leaves the process that was. Only children are in a
+    /// joined pid namespace; and a process that has made its user namespace after its exec has all capabilities there.
+    2 Fork { namespaces: u64, }
 
     /// Says [`crate::wire::REACHED`] and waits until the parent has performed the acts of `point` (one byte back; end of
     /// file means that the parent is gone: exit).
@@ -267,7 +268,7 @@ mod tests {
         let bytes = Bytes { at: Addr(crate::wire::BASE + 4096), len: 77 };
         for op in [
             Op::Call { call: 5 | 1 << 33, a: 1, b: 2, c: 3, d: 4, e: 5, f: u64::MAX },
-            Op::Fork {},
+    Op::Fork { namespaces: 1 << 30 },
             Op::Filesystem { kind: Addr(crate::wire::BASE), params: bytes, attrs: 0xf },
             Op::Seccomp { program: bytes, flags: 4, notify: true },
         ] {

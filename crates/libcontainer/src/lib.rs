@@ -54,3 +54,4 @@ pub use plan::Explanation;
 pub use process::{Child, Console, ExitStatus, Launch, Stdio};
 pub use runtime::{Rootless, Runtime};
 pub use spec::Bundle;
+pub use sys::signal;

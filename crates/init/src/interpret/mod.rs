@@ -82,7 +82,7 @@ impl Run {
     fn perform(&mut self, op: &Op) -> Result<Fd> {
         match *op {
             Op::Call { call, a, b, c, d, e, f } => return self.call(call, [a, b, c, d, e, f]),
-            Op::Fork {} => self.fork()?,
+            Op::Fork { namespaces } => self.fork(namespaces)?,
             Op::Meet { point } => self.conversation.meet(point, 0),
             Op::Open { root, path, flags } => {
                 let (root, path) = (self.plan.fd(root)?, self.plan.text(path)?);
@@ -154,10 +154,10 @@ impl Run {
 
     /// The copy learns its pid, as the parent sees it, from shared memory, where the kernel puts it before the copy runs: so
     /// the copy itself says it, ahead of everything else it says, and the process that was can leave at once.
-    fn fork(&mut self) -> Result<()> {
+    fn fork(&mut self, namespaces: u64) -> Result<()> {
         let pid = process::Shared::new()?;
         // SAFETY: hull-init has one thread and no locks.
-        if unsafe { process::clone_sibling(pid.number()) }? != 0 {
+        if unsafe { process::clone_sibling(pid.number(), namespaces) }? != 0 {
             process::exit(0);
         }
         self.conversation.say(crate::wire::FORKED, pid.number().load(core::sync::atomic::Ordering::Relaxed), 0);

@@ -72,6 +72,9 @@ impl Run {
                 self.log[used..at].copy_from_slice(b"; ");
             }
             used = at + len - 2;
+            if self.log[used - 1] == b'\n' {
+                used -= 1;
+            }
         }
         if used > 0 {
             self.logged = used;

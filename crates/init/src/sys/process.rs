@@ -37,15 +37,15 @@ pub fn getpid() -> i32 {
     unsafe { call!(nr::GETPID) }.map_or(0, |pid| pid as i32)
 }
 
-/// A copy of this process that has the same parent: clone(2) with CLONE_PARENT. 0 in the copy. Its pid, as this process sees it, is in `pid`
+/// A copy of this process that has the same parent, in new `namespaces`: clone(2) with CLONE_PARENT. 0 in the copy. Its pid, as this process sees it, is in `pid`
 /// before the copy runs; shared memory ([`Shared`]) therefore tells it to the copy as well.
 ///
 /// # Safety
 /// The process has one thread, and no lock is held.
-pub unsafe fn clone_sibling(pid: &AtomicI32) -> Result<i32> {
+pub unsafe fn clone_sibling(pid: &AtomicI32, namespaces: u64) -> Result<i32> {
     const CLONE_PARENT: u64 = 0x8000;
     const CLONE_PARENT_SETTID: u64 = 0x100000;
-    let flags = CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
+    let flags = CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD | namespaces;
     // SAFETY: without CLONE_VM the copy has its own memory; the kernel writes the pid into an i32.
     unsafe { call!(nr::CLONE, flags, 0, pid.as_ptr()) }.map(|pid| pid as i32)
 }

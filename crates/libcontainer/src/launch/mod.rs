@@ -70,10 +70,6 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     let slots = open::all(plan, &mut launch, theirs)?;
     let file = plan_file(plan, &slots.numbers)?;
     let program = crate::sys::program::sealed()?;
-    let gate = match plan.gate {
-        true => Some(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| Error::sys("make a pipe", errno))?),
-        false => None,
-    };
     let mut keep: Vec<RawFd> = slots.numbers.iter().copied().filter(|fd| *fd > 2).collect();
     keep.push(file.as_raw_fd());
     let spawned = spawn(&Spawn {
@@ -84,24 +80,13 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
         keep: &keep,
         stdio: launch.stdio,
         preserve: launch.preserve,
-        gate: gate.as_ref().map(|(read, _)| read.as_fd()),
     })
     .map_err(|error| report::clone_failure(error, plan))?;
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
-    let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd.try_clone().map_err(|e| Error::io("keep the child's pidfd", &e))?) };
-    if let Some((read, write)) = gate {
-        drop(read);
-        id_maps::write(child.pid, launch.config)?;
-        rustix::io::write(&write, &[1]).map_err(|errno| Error::sys("let the child go on", errno))?;
-    }
+    let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
     let mut conversation = Conversation { plan, launch, sync: ours, told: false };
-    let outcome = conversation.hold(&mut child);
-    if let Some(error) = spawned.failure() {
-        return Err(report::clone_failure(error, plan));
-    }
-    let waits = outcome?;
-    spawned.executed();
+    let waits = conversation.hold(&mut child)?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
     Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(conversation.sync) })
 }

@@ -6,6 +6,7 @@ use crate::spec::names;
 use hull_init::op::{Addr, Bytes, Op, Slot, Step};
 use hull_init::wire;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -34,8 +35,6 @@ pub struct Plan {
     pub opens: Vec<Open>,
     /// CLONE_NEW* flags of the clone.
     pub clone: u64,
-    /// The child waits after the clone, before its exec, until its id maps are written.
-    pub gate: bool,
     /// What the child does.
     pub steps: Vec<Step>,
     /// For each step, why.
@@ -104,6 +103,8 @@ pub(super) struct Builder<'a> {
     procfs: Option<Slot>,
     /// The root file system: the attached mount, or the plain directory where there is no mount namespace.
     pub root: Slot,
+    /// Directories that this plan has made empty, by their path: what goes right below them needs no search.
+    pub fresh: HashMap<String, Slot>,
     /// A /dev that becomes read-only once its devices are made.
     pub readonly_dev: Option<Slot>,
 }
@@ -118,7 +119,7 @@ impl<'a> Builder<'a> {
             arena: Vec::with_capacity(16 << 10),
             ..Plan::default()
         };
-        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, readonly_dev: None }
+        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, fresh: HashMap::new(), readonly_dev: None }
     }
 
     pub fn pass(&mut self, name: &'static str) {
@@ -136,16 +137,6 @@ impl<'a> Builder<'a> {
     /// Flags of the clone.
     pub fn clone_flags(&mut self, flags: u64) {
         self.plan.clone |= flags;
-    }
-
-    /// Whether the clone or a step makes the namespace kind anew.
-    pub fn cloned(&self, flag: u64) -> bool {
-        self.plan.clone & flag != 0
-    }
-
-    /// The child waits for its id maps before its exec.
-    pub fn gate(&mut self) {
-        self.plan.gate = true;
     }
 
     pub fn warn(&mut self, text: String) {

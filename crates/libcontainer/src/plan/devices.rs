@@ -27,7 +27,7 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     if config.mounts.iter().any(binds_dev) {
         return Ok(());
     }
-    let mut nodes = Nodes { dirs: HashMap::new(), bind: !b.may_make_nodes() };
+    let mut nodes = Nodes { dirs: b.fresh.clone(), bind: !b.may_make_nodes() };
     let dev = nodes.dir(b, "dev");
     for (name, major, minor) in DEFAULT {
         let path = format!("dev/{name}");

@@ -41,9 +41,6 @@ impl fmt::Display for Explanation {
             CLONE_NAMES.iter().filter(|(flag, _)| plan.clone & flag != 0).map(|(_, name)| *name).collect();
         let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(" ") };
         writeln!(f, "the parent clones, with new namespaces: {kinds}")?;
-        if plan.gate {
-            writeln!(f, "the parent writes the id maps")?;
-        }
         writeln!(f, "the child")?;
         let mut pass = "";
         for (i, step) in plan.steps.iter().enumerate() {

@@ -1,11 +1,11 @@
 //! The config's mounts, in their order: a detached mount for each, then attached below the root.
 
-use super::builder::{Builder, Origin, inside, origin};
+use super::builder::{Builder, Origin, inside, is_below, origin};
 use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use std::path::PathBuf;
 
 /// Where a mount goes, and what its options say.
@@ -32,9 +32,16 @@ impl Target<'_> {
         for &(propagation, recursive) in &self.options.propagation {
             b.set_attr(self.origin(), tree, MountAttr { propagation, ..MountAttr::default() }, recursive);
         }
-        let path = b.string(inside(self.destination));
-        let root = b.root;
-        b.step(self.origin(), Op::Attach { tree, root, path, flags: self.flags });
+        let path = inside(self.destination);
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let (root, place, flags) = match b.fresh.get(parent) {
+            Some(dir) => (*dir, name, self.flags | ATTACH_FRESH),
+            None => (b.root, path.as_str(), self.flags),
+        };
+        let place = b.string(place);
+        b.step(self.origin(), Op::Attach { tree, root, path: place, flags });
+        // What is mounted over hides what was made there before.
+        b.fresh.retain(|made, _| !is_below(made, &path));
     }
 }
 
@@ -194,10 +201,14 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         target.attach(b, tree);
         return Ok(());
     }
+    let is_tmpfs = kind == "tmpfs";
     let (kind, params) = (b.string(kind), encode(&params));
     let params = b.bytes(&params);
     let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
     target.attach(b, tree);
+    if is_tmpfs {
+        b.fresh.insert(inside(&mount.destination), tree);
+    }
     if readonly_later {
         b.readonly_dev = Some(tree);
     }

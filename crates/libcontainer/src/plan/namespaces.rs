@@ -17,11 +17,14 @@ const TIME: u64 = CLONE_NEWTIME as u64;
 
 /// Makes and joins the config's namespaces.
 ///
-/// Where no user namespace is involved, or only a new one and nothing is joined, the clone makes all new ones at once.
-/// Otherwise the order matters: a namespace can only be joined with power over it, so what the present user namespace
-/// owns is joined first, then the user namespace entered, then the rest joined, and only then the new ones made, so
-/// that the new user namespace owns them. The cgroup namespace comes later ([`super::cgroups::join`]): its root is the
-/// cgroup of the process that makes it. So does the time namespace, for its offsets.
+/// Where no user namespace is involved the clone makes all new ones at once, and what is joined is joined after. Otherwise the order
+/// matters: a namespace can only be joined with power over it, so what the present user namespace owns is joined
+/// first, then the user namespace, then the rest; and only then the new ones are made, by one clone again, so that
+/// the new user namespace owns them. That clone is hull-init's own: had the process executed a program since, without being
+/// a user of its namespace yet, it would have lost its capabilities there.
+///
+/// The cgroup namespace comes later ([`super::cgroups::join`]): its root is the cgroup of the process that makes it. So
+/// does the time namespace, for its offsets.
 pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let mut fresh = 0;
     let mut joins: Vec<(u64, Slot, usize)> = Vec::new();
@@ -38,40 +41,51 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
             None => fresh |= kind,
         }
     }
-    let joins_user = joins.iter().any(|join| join.0 == USER);
+    let user_join = joins.iter().position(|join| join.0 == USER);
     let at_once = fresh & !(CGROUP | TIME);
-    if joins.is_empty() || (!joins_user && fresh & USER == 0) {
-        // A joined pid namespace holds children only; one that the clone makes cannot be there as well.
+    if user_join.is_none() && fresh & USER == 0 {
         b.clone_flags(at_once);
-        if fresh & USER != 0 {
-            b.gate();
-        }
         join(b, &joins, false);
+        if joins.iter().any(|join| join.0 == PID) {
+            fork(b, 0);
+        }
     } else {
         join(b, &joins, true);
-        if let Some(user) = joins.iter().find(|join| join.0 == USER) {
-            join(b, std::slice::from_ref(user), false);
+        if let Some(user) = user_join {
+            join(b, &joins[user..=user], false);
             join(b, &joins, false);
         }
         if fresh & USER != 0 {
-            unshare(b, USER, "make a user namespace");
-            b.meet(origin("linux.uidMappings", "write the id maps"), point::NAMESPACES, [Act::IdMaps]);
+            dumpable(b, true);
         }
-        if at_once & !USER != 0 {
-            unshare(b, at_once & !USER, "make namespaces");
+        if at_once != 0 || joins.iter().any(|join| join.0 == PID) {
+            fork(b, at_once);
         }
-    }
-    let forks = joins.iter().any(|join| join.0 == PID) || (at_once & PID != 0 && !b.cloned(PID));
-    if forks {
-        b.step(origin("linux.namespaces", "go on inside the pid namespace"), Op::Fork {});
-    }
-    if joins_user || fresh & USER != 0 {
+        if fresh & USER != 0 {
+            b.meet(origin("linux.uidMappings", "wait for the id maps"), point::NAMESPACES, [Act::IdMaps]);
+            dumpable(b, false);
+        }
         become_namespace_root(b);
     }
     if fresh & TIME != 0 {
         time(b);
     }
     Ok(())
+}
+
+fn fork(b: &mut Builder<'_>, namespaces: u64) {
+    let what = if namespaces == 0 { "go on inside the pid namespace" } else { "go on in new namespaces" };
+    b.step(origin("linux.namespaces", what), Op::Fork { namespaces });
+}
+
+/// The maps of a process that is not dumpable belong to root, and neither an ordinary user nor newuidmap(1) for one
+/// could write them. Nothing of the container can see the process at that time, but through a joined pid namespace.
+fn dumpable(b: &mut Builder<'_>, yes: bool) {
+    if b.input.host.has_cap(names::CAP_SYS_ADMIN) {
+        return;
+    }
+    let args = [Arg::Value(libc::PR_SET_DUMPABLE as u64), Arg::Value(yes.into()), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
+    b.call(origin("linux.uidMappings", if yes { "let the caller write the id maps" } else { "close the process again" }), libc::SYS_prctl, &args);
 }
 
 fn kind_of(namespace: &Namespace, i: usize) -> Result<u64> {
@@ -93,10 +107,6 @@ fn join(b: &mut Builder<'_>, joins: &[(u64, Slot, usize)], first_pass: bool) {
         let op = Op::Join { namespace, kinds };
         if first_pass { b.step_skipping(origin, op, [EPERM, 0]) } else { b.step(origin, op) }
     }
-}
-
-fn unshare(b: &mut Builder<'_>, flags: u64, what: &'static str) {
-    b.call(origin("linux.namespaces", what), libc::SYS_unshare, &[Arg::Value(flags)]);
 }
 
 /// In a user namespace the process is nobody until it says who it is; a map without 0 has no root to become (EINVAL).
@@ -148,7 +158,7 @@ pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
     let namespace = b.open(OpenWhat::InitPidfd, origin("", "open the container's init"));
     b.step(origin("linux.namespaces", "join the container's namespaces"), Op::Join { namespace, kinds });
     if kinds & PID != 0 {
-        b.step(origin("linux.namespaces", "go on inside the pid namespace"), Op::Fork {});
+        fork(b, 0);
     }
     if kinds & USER != 0 {
         become_namespace_root(b);

@@ -5,9 +5,10 @@
 
 use crate::error::{Error, Result};
 use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions};
 use std::arch::asm;
 use std::ffi::{c_char, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Enough for the child's few frames; it is only touched as far as it is used.
@@ -29,24 +30,18 @@ pub struct Spawn<'a> {
     pub stdio: [RawFd; 3],
     /// Descriptors from 3 on that the container's program will inherit.
     pub preserve: u32,
-    /// The child reads one byte here before anything else, so that its id maps are written before its exec: without
-    /// them the exec would cost it its capabilities.
-    pub gate: Option<BorrowedFd<'a>>,
 }
 
-/// A started child. Its stack must outlive its exec, so it is here.
+/// A child that has become hull-init.
 pub struct Spawned {
     /// The child's pid.
     pub pid: i32,
     /// The child, whatever becomes of its pid.
     pub pidfd: OwnedFd,
-    shared: Box<Shared>,
-    _stack: Vec<u8>,
 }
 
 /// What parent and child both see while they share memory.
 struct Shared {
-    gate: RawFd,
     stdio: [RawFd; 3],
     first: u32,
     keep: *const RawFd,
@@ -56,37 +51,29 @@ struct Shared {
     envp: [*const c_char; 1],
     /// The errno of what failed before the exec, 0 if nothing did.
     failed: AtomicI32,
-    _plan: Vec<u8>,
-    _keep: Vec<RawFd>,
 }
 
-/// Starts hull-init. Without a gate the child has executed it, or failed to, when this returns.
+/// Starts hull-init. This thread sleeps until the child has executed it (CLONE_VFORK), so what both share is safe on its side.
 ///
 /// # Errors
-/// What clone3(2) or execveat(2) refuses.
+/// What clone3(2) or execveat(2) refuses; there is no child then.
 pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
     let plan = format!("{}\0", what.plan.as_raw_fd()).into_bytes();
-    let keep = what.keep.to_vec();
-    let shared = Box::new(Shared {
-        gate: what.gate.map_or(-1, |fd| fd.as_raw_fd()),
+    let shared = Shared {
         stdio: what.stdio,
         first: 3 + what.preserve,
-        keep: keep.as_ptr(),
-        kept: keep.len(),
+        keep: what.keep.as_ptr(),
+        kept: what.keep.len(),
         program: what.program.as_raw_fd(),
         argv: [c"hull-init".as_ptr(), plan.as_ptr().cast(), std::ptr::null()],
         envp: [std::ptr::null()],
         failed: AtomicI32::new(0),
-        _plan: plan,
-        _keep: keep,
-    });
+    };
     let mut stack = Vec::<u8>::with_capacity(STACK);
     let base = (stack.as_mut_ptr() as usize).next_multiple_of(16);
     let mut pidfd: RawFd = -1;
-    let mut flags = libc::CLONE_VM as u64 | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | what.namespaces;
-    if what.gate.is_none() {
-        flags |= libc::CLONE_VFORK as u64;
-    }
+    let vfork = libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64;
+    let mut flags = vfork | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | what.namespaces;
     if what.cgroup.is_some() {
         flags |= INTO_CGROUP;
     }
@@ -99,29 +86,21 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
         cgroup: what.cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
         ..CloneArgs::default()
     };
-    // SAFETY: `args` is a valid clone_args with a stack that nobody else uses and that lives in the result; the child
-    // runs `child` with `shared`, which lives there, too, and never returns from it.
-    let result = unsafe { clone3(&args, child, (&raw const *shared).cast_mut().cast()) };
+    // SAFETY: `args` is a valid clone_args with a stack that nobody else uses; the child runs `child` with `shared` and
+    // never returns from it, and until it has left this memory (CLONE_VFORK) both are alive in this frame.
+    let result = unsafe { clone3(&args, child, (&raw const shared).cast_mut().cast()) };
+    drop(stack);
     if result < 0 {
         return Err(Error::sys("clone3", Errno::from_raw_os_error(-result as i32)));
     }
     // SAFETY: the kernel put a new descriptor there (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Spawned { pid: result as i32, pidfd, shared, _stack: stack })
-}
-
-impl Spawned {
-    /// The reason why the child could not become hull-init, if it has given one.
-    pub fn failure(&self) -> Option<Error> {
-        match self.shared.failed.load(Ordering::Acquire) {
-            0 => None,
-            errno => Some(Error::sys("start hull-init", Errno::from_raw_os_error(errno))),
+    match shared.failed.load(Ordering::Acquire) {
+        0 => Ok(Spawned { pid: result as i32, pidfd }),
+        errno => {
+            let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED); // it says nothing new
+            Err(Error::sys("start hull-init", Errno::from_raw_os_error(errno)))
         }
-    }
-
-    /// Parts from what only the time before the exec needed.
-    pub fn executed(self) -> (i32, OwnedFd) {
-        (self.pid, self.pidfd)
     }
 }
 
@@ -159,13 +138,6 @@ extern "C" fn child(shared: *mut c_void) -> ! {
 
 /// Returns only on failure, with the errno.
 fn prepare(shared: &Shared) -> i32 {
-    if shared.gate >= 0 {
-        let mut go = 0u8;
-        let read = raw(libc::SYS_read, [shared.gate as usize, &raw mut go as usize, 1, 0, 0]);
-        if read != 1 {
-            return libc::EPIPE;
-        }
-    }
     for (to, from) in shared.stdio.iter().enumerate() {
         if *from as usize != to {
             let result = raw(libc::SYS_dup3, [*from as usize, to, 0, 0, 0]);

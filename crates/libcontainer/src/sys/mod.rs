@@ -6,4 +6,5 @@ pub mod limits;
 pub mod mount;
 pub mod namespace;
 pub mod program;
+pub mod signal;
 pub mod socket;

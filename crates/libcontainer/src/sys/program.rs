@@ -67,3 +67,6 @@ fn write_to(file: BorrowedFd<'_>) -> rustix::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

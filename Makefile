@@ -1,0 +1,55 @@
+# hull: every target does its own set-up on a fresh Debian machine with Rust.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+HOST    := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+TARGET  := $(or $(CARGO_TARGET_DIR),target)/$(HOST)
+HULL    := $(abspath $(TARGET)/release/hull)
+
+export DEBIAN_FRONTEND := noninteractive
+
+.PHONY: run build test lint bench install test-engines test-embedding test-dependent need-build need-test clean
+
+# $(call need,FILE PACKAGE ...): installs the packages of which a file is missing.
+define need
+	@missing=; set -- $(1); while [ $$# -gt 0 ]; do [ -e "$$1" ] || ls $$1 >/dev/null 2>&1 || missing="$$missing $$2"; shift 2; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+need-build:
+	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc)
+
+need-test: need-build
+	$(call need,/bin/busybox busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/strace strace)
+
+# The release binary.
+build: need-build
+	cargo build --release -p runtime-cli
+
+# Builds hull, makes a bundle from a static busybox, and runs a container that says where it is.
+run: build
+	$(call need,/bin/busybox busybox-static)
+	@./demo $(HULL)
+
+# All tests. They run containers, so they need root.
+test: need-test build
+	HULL=$(HULL) cargo test --workspace
+
+lint: need-build
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# Side by side with the floor, runc and crun; writes benches/RESULTS.md.
+bench: build
+	benches/run
+
+# podman, docker and containerd with hull under them.
+test-engines: build
+	HULL=$(HULL) integration/engines/run
+
+install: build
+	install -D -m 0755 $(HULL) $(DESTDIR)$(PREFIX)/bin/hull
+
+clean:
+	cargo clean

@@ -1,0 +1,33 @@
+//! `delete`: removes what is left of a container.
+
+use super::matching::{self, REGEX};
+use super::{Count, HELP, Verb};
+use crate::args::{Given, Opt, Order, Takes};
+use crate::failure::Outcome;
+use crate::globals::Globals;
+
+pub const VERB: Verb = Verb {
+    name: "delete",
+    about: "remove a stopped or created container",
+    operands: "CONTAINER",
+    detail: "A running container is not deleted without --force, which kills it first, and for which a container that\n\
+             does not exist is no error.",
+    options: &[&[FORCE, REGEX], HELP],
+    count: Count::Exactly(1),
+    order: Order::Mixed,
+    run,
+};
+
+const FORCE: Opt = Opt { names: &["force", "f"], takes: Takes::Nothing, about: "kill the container if it still runs" };
+
+fn run(globals: &Globals, given: &Given) -> Outcome {
+    let force = given.is("force");
+    let missing = |error: libcontainer::Error| if force { Ok(()) } else { Err(error.into()) };
+    matching::each(globals, given, missing, |container| {
+        for warning in container.delete(force)? {
+            globals.log.warning(&warning);
+        }
+        Ok(())
+    })?;
+    Ok(0)
+}
