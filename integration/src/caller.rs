@@ -50,8 +50,7 @@ pub fn threads() -> Vec<i32> {
     tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The first seen attributes of every thread; each later look must find the same.
-#[derive(Default)]
+/// The threads of this process at one time, with their attributes. Each later look must find the same.
 pub struct Watch {
     /// By number and start: a number comes back.
     first: BTreeMap<(i32, String), Attributes>,
@@ -60,14 +59,31 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Looks at all threads; what changed, one line each.
+    /// Begins to watch. No thread may be just starting: its creator's libc blocks signals in it for a moment.
+    pub fn begin() -> Watch {
+        let all = threads().into_iter().filter_map(|tid| Some(((tid, started(tid)?), attributes(tid)?)));
+        Watch { first: all.collect(), looks: 0 }
+    }
+
+    /// Looks at all threads; what changed, one line each. A new thread is a change; a thread that blocks more signals
+    /// is none before the end, for posix_spawn(3) does so in its calling thread for a moment.
     pub fn look(&mut self) -> Vec<String> {
+        let mut changed = self.look_closely();
+        changed.retain(|line| !line.contains(": SigBlk was"));
+        changed
+    }
+
+    /// As [`look`](Self::look), in rest.
+    pub fn look_closely(&mut self) -> Vec<String> {
         self.looks += 1;
         let mut changed = Vec::new();
         for tid in threads() {
             let Some((start, now)) = started(tid).zip(attributes(tid)) else { continue };
-            let first = self.first.entry((tid, start)).or_insert_with(|| now.clone());
-            changed.extend(difference(first, &now).map(|line| format!("thread {tid} ({}): {line}", now["comm"].trim())));
+            let name = format!("thread {tid} ({})", now["comm"].trim());
+            match self.first.get(&(tid, start)) {
+                Some(first) => changed.extend(difference(first, &now).map(|line| format!("{name}: {line}"))),
+                None => changed.push(format!("{name} is new")),
+            }
         }
         changed
     }

@@ -5,7 +5,7 @@ use integration::{Bundle, Runtime, apart, json, residue, signals};
 use libcontainer::config::Process;
 use libcontainer::{Child, Container, Exec, Kind, Launch, Stdio};
 use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -32,6 +32,8 @@ struct Work {
     serial: AtomicUsize,
     until: Instant,
     done: AtomicBool,
+    /// How many threads have come to rest.
+    idle: AtomicUsize,
     /// Told after each container's life.
     lived: Sender<()>,
 }
@@ -74,6 +76,7 @@ fn work(rt: &Runtime, lived: Sender<()>) -> Work {
         serial: AtomicUsize::new(0),
         until: Instant::now() + duration(),
         done: AtomicBool::new(false),
+        idle: AtomicUsize::new(0),
         lived,
     }
 }
@@ -89,8 +92,8 @@ impl Work {
         let (serial, id) = self.id();
         let bundle = &self.bundles[serial % self.bundles.len()];
         let mut container = self.runtime.create(&id, bundle, quiet()).unwrap();
-        assert_eq!(streams_only(container.pid()), [0, 1, 2], "descriptors of init");
         container.start().unwrap();
+        assert_eq!(descriptors_of(container.pid()), [0, 1, 2], "descriptors of the program");
         let container = Arc::new(container);
         execs(&container);
         if serial % 5 == 0 {
@@ -137,12 +140,9 @@ fn process(args: &[&str]) -> Process {
     }
 }
 
-/// The numbers of a process's descriptors, but those of hull-init's own that are closed by the exec.
-fn streams_only(pid: i32) -> Vec<i32> {
+fn descriptors_of(pid: i32) -> Vec<i32> {
     let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
-    let target = |fd: std::fs::DirEntry| Some((fd.file_name().to_str()?.parse().ok()?, std::fs::read_link(fd.path()).ok()?));
-    let mut numbers: Vec<i32> =
-        fds.filter_map(target).filter(|(fd, target)| *fd < 3 || !target.to_string_lossy().starts_with("socket:")).map(|(fd, _)| fd).collect();
+    let mut numbers: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
     numbers.sort();
     numbers
 }
@@ -165,6 +165,20 @@ fn all_of(pipe: OwnedFd) -> String {
     text
 }
 
+async fn all_of_async(pipe: OwnedFd) -> String {
+    let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(pipe).unwrap();
+    let mut text = Vec::new();
+    loop {
+        pipe.readable().await.unwrap();
+        let mut buffer = [0; 512];
+        match pipe.try_read(&mut buffer) {
+            Ok(0) => return String::from_utf8(text).unwrap(),
+            Ok(count) => text.extend_from_slice(&buffer[..count]),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+    }
+}
+
 /// As `ls` lists them: the three streams and the directory it reads.
 fn expected(word: &str) -> String {
     format!("{word} 4\n")
@@ -173,7 +187,8 @@ fn expected(word: &str) -> String {
 /// Allocates all the time in all sizes, so that some lock of the allocator is always held, and now and then leads a container's life.
 fn allocate(work: &Work, seed: u64, start: &Barrier) {
     signals::block(libc::SIGRTMIN() + (seed % 20) as i32);
-    start.wait();
+    start.wait(); // until all are there, with their masks
+    start.wait(); // until they have been looked at
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for round in 0u64.. {
@@ -186,7 +201,7 @@ fn allocate(work: &Work, seed: u64, start: &Barrier) {
         }
         if round % 4096 == 0 {
             if work.over() {
-                return;
+                break;
             }
             match round / 4096 % 2 {
                 0 => work.live(|container| {
@@ -198,6 +213,8 @@ fn allocate(work: &Work, seed: u64, start: &Barrier) {
             }
         }
     }
+    work.idle.fetch_add(1, Ordering::Relaxed);
+    start.wait(); // until all have come to rest and have been looked at
 }
 
 /// One container after the other from tasks of an async runtime, each with [`EXECS`] processes at once.
@@ -218,11 +235,8 @@ async fn serve(work: Arc<Work>) {
                 let word = format!("exec{i}");
                 let (begun, said) = (container.clone(), word.clone());
                 let (pipe, child) = tokio::task::spawn_blocking(move || echo(&begun, &said)).await.unwrap();
-                let pidfd = tokio::io::unix::AsyncFd::new(child.pidfd().as_raw_fd()).unwrap();
-                drop(pidfd.readable().await.unwrap());
-                drop(pidfd);
-                assert!(child.wait().unwrap().success());
-                assert_eq!(all_of(pipe), expected(&word));
+                assert_eq!(all_of_async(pipe).await, expected(&word));
+                assert!(tokio::task::spawn_blocking(|| child.wait()).await.unwrap().unwrap().success());
             });
         }
         while let Some(exec) = execs.join_next().await {
@@ -233,6 +247,20 @@ async fn serve(work: Arc<Work>) {
         container.delete(true).unwrap();
         work.lived.send(()).unwrap();
     }
+}
+
+/// A runtime all of whose threads are there from the start and stay.
+fn runtime() -> tokio::runtime::Runtime {
+    let hour = Duration::from_secs(3600);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let tokio = builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
+    let all = Arc::new(Barrier::new(EXECS + 1));
+    for _ in 0..EXECS {
+        let all = all.clone();
+        drop(tokio.spawn_blocking(move || all.wait()));
+    }
+    all.wait();
+    tokio
 }
 
 #[test]
@@ -252,13 +280,14 @@ fn stress() {
                 std::thread::Builder::new().name(format!("allocates{seed}")).spawn(move || allocate(&work, seed, &begin)).unwrap()
             })
             .collect();
-        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-        let mut watch = Watch::default();
-        assert_eq!(watch.look(), [""; 0]);
+        let tokio = runtime();
+        begin.wait();
+        let mut watch = Watch::begin();
         begin.wait();
         let tasks: Vec<_> = (0..2).map(|_| tokio.spawn(serve(work.clone()))).collect();
         let mut lived = 0;
-        while !work.over() || threads.iter().any(|thread| !thread.is_finished()) || tasks.iter().any(|task| !task.is_finished()) {
+        let resting = || work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS;
+        while !resting() || tasks.iter().any(|task| !task.is_finished()) {
             // The time limit is for the end alone, when nobody lives any more.
             if lives.recv_timeout(Duration::from_secs(1)).is_ok() {
                 lived += 1;
@@ -272,6 +301,9 @@ fn stress() {
         for task in tasks {
             tokio.block_on(task).unwrap();
         }
+        assert_eq!(work.idle.load(Ordering::Relaxed), THREADS, "some threads have panicked");
+        assert_eq!(watch.look_closely(), [""; 0]);
+        begin.wait();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         drop(tokio);
         println!("{} containers lived; {} looks at all threads", work.serial.load(Ordering::Relaxed), watch.looks);
