@@ -4,6 +4,7 @@ use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
 use crate::config::{Config, Resources};
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
+use crate::process::Child;
 use crate::runtime::START_SOCKET;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
 use crate::sys::socket;
@@ -102,6 +103,12 @@ impl Container {
             Some(init) if init.alive().unwrap_or(true) => init.pid,
             _ => 0,
         }
+    }
+
+    /// Its first process as a child to wait for: once, where [`Runtime::create`](crate::Runtime::create) of this process made it, whichever handle
+    /// that is asked of. Where nobody takes it, [`Container::delete`] reaps it.
+    pub fn child(&self) -> Option<Child> {
+        self.init().and_then(Child::take)
     }
 
     /// What it is now, by what the kernel says of its first process.
@@ -266,6 +273,9 @@ impl Container {
             return Err(self.not_stopped(status));
         }
         self.kill_everything()?;
+        if let Some(child) = self.child() {
+            child.reap();
+        }
         self.cgroup()?.remove()?;
         entry.remove()?;
         let state = self.oci_state("stopped", None).to_json();
