@@ -107,12 +107,13 @@ pub fn descriptors() -> BTreeMap<i32, PathBuf> {
     listed.into_iter().filter_map(target).collect()
 }
 
-/// The children of this process, whichever thread made them, with their commands.
+/// The children of this process, whichever thread made them, each with its command and state.
 pub fn children() -> Vec<(i32, String)> {
     let of = |tid: i32| fs::read_to_string(format!("/proc/self/task/{tid}/children")).unwrap_or_default();
     let lists: Vec<String> = threads().into_iter().map(of).collect();
     let pids = lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok());
-    pids.map(|pid| (pid, fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())).collect()
+    let stat = |pid: i32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    pids.map(|pid| (pid, stat(pid).split(' ').skip(1).take(2).collect::<Vec<_>>().join(" "))).collect()
 }
 
 /// What of this process belongs to all its threads and is not in [`Attributes`].
