@@ -273,7 +273,7 @@ pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Er
         stack_size: (STACK - 16) as u64 & !15,
         ..CloneArgs::default()
     };
-    let waits_at = [read.as_raw_fd(), write.as_raw_fd()];
+    let waits_at = read.as_raw_fd();
     // SAFETY: as in `spawn`; the child has ended before the stack and `waits_at` are dropped below.
     let result = unsafe { clone3(&args, waiter, (&raw const waits_at).cast_mut().cast()) };
     if result < 0 {
@@ -297,13 +297,17 @@ pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Er
     namespace
 }
 
-/// Waits for the end of the pipe's writers and ends.
+/// Waits for the end of the pipe's writers and ends. It keeps nothing else: what it has copies of are other threads' pipes, too, and two
+/// waiters with each other's would wait for ever.
 extern "C" fn waiter(pipe: *mut c_void) -> ! {
-    // SAFETY: the parent keeps the array until this process is gone.
-    let [read, write] = unsafe { *pipe.cast::<[RawFd; 2]>() };
-    raw(libc::SYS_close, [write as usize, 0, 0, 0, 0]);
+    // SAFETY: the parent keeps the number until this process is gone.
+    let read = unsafe { *pipe.cast::<RawFd>() } as usize;
+    if read > 0 {
+        raw(libc::SYS_close_range, [0, read - 1, 0, 0, 0]);
+    }
+    raw(libc::SYS_close_range, [read + 1, u32::MAX as usize, 0, 0, 0]);
     let mut byte = 0u8;
-    raw(libc::SYS_read, [read as usize, &raw mut byte as usize, 1, 0, 0]);
+    raw(libc::SYS_read, [read, &raw mut byte as usize, 1, 0, 0]);
     raw(libc::SYS_exit_group, [0; 5]);
     // Not reached: exit_group(2) cannot fail.
     std::process::abort()
