@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use crate::fifo::readable;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 /// Names the test whose body runs in this process.
 const ROLE: &str = "HULL_TEST_APART";
@@ -26,11 +27,12 @@ pub fn apart(test: &str, wrapper: &[&str], seconds: u64, body: impl FnOnce()) {
     line.push(program.as_os_str());
     let mut command = Command::new(line[0]);
     command.args(&line[1..]).args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"]);
-    let mut child = command.env(ROLE, test).spawn().unwrap();
+    let mut child = command.env(ROLE, test).process_group(0).spawn().unwrap();
     let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
     if !readable(&pidfd, seconds) {
         let threads = waiting(&child);
-        child.kill().unwrap();
+        // With it whatever shares its memory still.
+        kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         child.wait().unwrap();
         panic!("did not end within {:?}; its threads were in\n{threads}", Duration::from_secs(seconds));
     }

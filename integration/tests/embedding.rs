@@ -320,3 +320,37 @@ fn stress() {
         assert_eq!(heap[HEAP / 2], 1);
     });
 }
+
+/// The child that holds a user namespace for an id-mapped mount has copies of what other threads have open at that moment: they must
+/// not keep each other alive.
+#[test]
+fn id_mapped_mounts_from_many_threads() {
+    apart::apart("id_mapped_mounts_from_many_threads", &[], 60, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.unset("/linux/cgroupsPath").args(&["/nowhere"]);
+        let source = rt.path("shared");
+        std::fs::create_dir(&source).unwrap();
+        std::fs::create_dir(bundle.inside("/mnt")).unwrap();
+        let map = json!([{"containerID": 0, "hostID": 5000, "size": 1000}]);
+        for _ in 0..30 {
+            let mount = json!({"destination": "/mnt", "type": "none", "source": source, "options": ["bind"], "uidMappings": map, "gidMappings": map});
+            bundle.push("/mounts", mount);
+        }
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (runtime, bundle, tag) = (&runtime, &bundle, rt.tag());
+                scope.spawn(move || {
+                    for _ in 0..12 {
+                        let error = runtime.run(&format!("{tag}-{thread}"), bundle, quiet()).unwrap_err();
+                        assert_eq!(error.kind(), Kind::Program, "{error}");
+                    }
+                });
+            }
+        });
+        assert_eq!(caller::children(), []);
+    });
+}
