@@ -2,12 +2,16 @@
 
 use crate::config::Hook;
 use crate::error::{Error, Kind, Result};
+use crate::sys::clone::{Program, program};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags};
-use std::io::Write;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Runs hooks in their order, each with `state` on its standard input; the first failure ends it.
 pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
@@ -20,50 +24,73 @@ pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Re
 }
 
 fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
-    let mut command = Command::new(&hook.path);
-    if let Some((name, args)) = hook.args.split_first() {
-        command.arg0(name).args(args);
-    }
-    if !hook.env.is_empty() {
-        command.env_clear().envs(hook.env.iter().map(|var| var.split_once('=').unwrap_or((var, ""))));
-    }
-    let failed = |error: &std::io::Error| Error::io(format!("run {:?}", hook.path), error).with_kind(Kind::Hook);
-    let mut child = command.stdin(Stdio::piped()).current_dir(cwd).spawn().map_err(|error| failed(&error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A state is far smaller than a pipe, so this cannot wait; a hook need not read it (EPIPE).
-        let _ = stdin.write_all(state.as_bytes());
-    }
-    let ended = wait(&mut child, hook.timeout).map_err(|error| failed(&error))?;
-    let Some(status) = ended else {
+    let failed = |errno: Errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
+    let text = |text: &str| CString::new(text).map_err(|_| failed(Errno::INVAL));
+    let path = text(&hook.path)?;
+    let argv = match hook.args.as_slice() {
+        [] => vec![path.clone()],
+        args => args.iter().map(|arg| text(arg)).collect::<Result<_>>()?,
+    };
+    let envp = match hook.env.as_slice() {
+        [] => own_environment(),
+        env => env.iter().map(|variable| text(variable)).collect::<Result<_>>()?,
+    };
+    let cwd = rustix::fs::open(cwd, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::sys(format!("run {:?} in {cwd:?}", hook.path), errno).with_kind(Kind::Hook))?;
+    let input = input(state).map_err(failed)?;
+    let what = Program { path: &path, argv: &argv, envp: &envp, cwd: cwd.as_fd(), input: input.as_fd() };
+    let child = program(&what).map_err(failed)?.pidfd;
+    let Some(status) = wait(&child, hook.timeout).map_err(failed)? else {
         let what = format!("{:?} ran longer than its timeout of {} s", hook.path, hook.timeout.unwrap_or(0));
         return Err(Error::new(Kind::Hook, what));
     };
-    match (status.code(), status.signal()) {
+    match (status.exit_status(), status.terminating_signal()) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
         (None, signal) => Err(Error::new(Kind::Hook, format!("{:?}: signal {}", hook.path, signal.unwrap_or(0)))),
     }
 }
 
+/// What a hook without an environment of its own gets.
+fn own_environment() -> Vec<CString> {
+    let line = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        let mut line = name.into_vec();
+        line.push(b'=');
+        line.extend(value.into_vec());
+        CString::new(line).ok()
+    };
+    std::env::vars_os().filter_map(line).collect()
+}
+
+/// A file with the state, to read from its start: unlike a pipe it takes any length, and makes no trouble when nobody reads it.
+fn input(state: &str) -> std::result::Result<OwnedFd, Errno> {
+    let file = rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?;
+    let mut rest = state.as_bytes();
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(file)
+}
+
 /// Waits for the child to end; `None` after it was killed for its timeout (in seconds).
-fn wait(child: &mut Child, timeout: Option<i64>) -> std::io::Result<Option<std::process::ExitStatus>> {
-    let Some(timeout) = timeout.filter(|seconds| *seconds > 0) else { return child.wait().map(Some) };
-    let pidfd = Pid::from_raw(child.id() as i32)
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()))?;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(timeout.unsigned_abs());
+fn wait(child: &OwnedFd, timeout: Option<i64>) -> std::result::Result<Option<WaitIdStatus>, Errno> {
+    let reap = || rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED));
+    let Some(timeout) = timeout.filter(|seconds| *seconds > 0) else { return reap() };
+    let deadline = Instant::now() + Duration::from_secs(timeout.unsigned_abs());
     loop {
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(errno) => return Err(errno.into()),
+        match rustix::event::poll(&mut [PollFd::new(child, PollFlags::IN)], Some(&left)) {
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
             Ok(0) => {
-                child.kill()?;
-                child.wait()?;
+                rustix::process::pidfd_send_signal(child, Signal::KILL)?;
+                reap()?;
                 return Ok(None);
             }
-            Ok(_) => return child.wait().map(Some),
+            Ok(_) => return reap(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one way a process is made: clone3(2) of a child that shares this process's memory until it is hull-init.
+//! The one way a process is made: clone3(2) of a child that shares this process's memory until it is another program.
 //!
 //! The child runs a few raw system calls on a stack of its own, touches no allocator, no lock and no thread-local of
 //! this process, and ends in execveat(2). So it does not matter how many threads and how much memory the caller has.
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions};
 use std::arch::asm;
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -32,7 +32,21 @@ pub struct Spawn<'a> {
     pub preserve: u32,
 }
 
-/// A child that has become hull-init.
+/// A program of the host to be started, as hooks are: with the caller's output, no descriptor beyond it, and no signal blocked.
+pub struct Program<'a> {
+    /// The file.
+    pub path: &'a CStr,
+    /// Its arguments, its own name first.
+    pub argv: &'a [CString],
+    /// Its environment, `NAME=value`.
+    pub envp: &'a [CString],
+    /// Its working directory.
+    pub cwd: BorrowedFd<'a>,
+    /// Its standard input.
+    pub input: BorrowedFd<'a>,
+}
+
+/// A child that has become its program.
 pub struct Spawned {
     /// The child's pid.
     pub pid: i32,
@@ -43,12 +57,20 @@ pub struct Spawned {
 /// What parent and child both see while they share memory.
 struct Shared {
     stdio: [RawFd; 3],
+    /// From which descriptor on all but `keep` are closed by the exec.
     first: u32,
     keep: *const RawFd,
     kept: usize,
-    program: RawFd,
-    argv: [*const c_char; 3],
-    envp: [*const c_char; 1],
+    /// A directory to go to, if not negative.
+    cwd: RawFd,
+    /// The program as execveat(2) takes it.
+    dir: RawFd,
+    path: *const c_char,
+    flags: i32,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    /// The program does not set its signals right by itself.
+    plain: bool,
     /// The errno of what failed before the exec, 0 if nothing did.
     failed: AtomicI32,
 }
@@ -59,22 +81,65 @@ struct Shared {
 /// What clone3(2) or execveat(2) refuses; there is no child then.
 pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
     let plan = format!("{}\0", what.plan.as_raw_fd()).into_bytes();
+    let argv = [c"hull-init".as_ptr(), plan.as_ptr().cast(), std::ptr::null()];
     let shared = Shared {
         stdio: what.stdio,
         first: 3 + what.preserve,
         keep: what.keep.as_ptr(),
         kept: what.keep.len(),
-        program: what.program.as_raw_fd(),
-        argv: [c"hull-init".as_ptr(), plan.as_ptr().cast(), std::ptr::null()],
-        envp: [std::ptr::null()],
+        cwd: -1,
+        dir: what.program.as_raw_fd(),
+        path: c"".as_ptr(),
+        flags: libc::AT_EMPTY_PATH,
+        argv: argv.as_ptr(),
+        envp: &std::ptr::null(),
+        plain: false,
         failed: AtomicI32::new(0),
     };
+    match vfork(&shared, what.namespaces, what.cgroup) {
+        Ok(spawned) => Ok(spawned),
+        Err(Refused::Clone(errno)) => Err(Error::sys("clone3", errno)),
+        Err(Refused::Exec(errno)) => Err(Error::sys("start hull-init", errno)),
+    }
+}
+
+/// Starts a program of the host, in the same way.
+///
+/// # Errors
+/// What clone3(2) or execveat(2) refuses; there is no child then.
+pub fn program(what: &Program<'_>) -> std::result::Result<Spawned, Errno> {
+    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (argv, envp) = (pointers(what.argv), pointers(what.envp));
+    let shared = Shared {
+        stdio: [what.input.as_raw_fd(), 1, 2],
+        first: 3,
+        keep: std::ptr::null(),
+        kept: 0,
+        cwd: what.cwd.as_raw_fd(),
+        dir: libc::AT_FDCWD,
+        path: what.path.as_ptr(),
+        flags: 0,
+        argv: argv.as_ptr(),
+        envp: envp.as_ptr(),
+        plain: true,
+        failed: AtomicI32::new(0),
+    };
+    vfork(&shared, 0, None).map_err(|(Refused::Clone(errno) | Refused::Exec(errno))| errno)
+}
+
+enum Refused {
+    Clone(Errno),
+    Exec(Errno),
+}
+
+/// Makes the child. What `shared` points to has to live for this call only.
+fn vfork(shared: &Shared, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> std::result::Result<Spawned, Refused> {
     let mut stack = Vec::<u8>::with_capacity(STACK);
     let base = (stack.as_mut_ptr() as usize).next_multiple_of(16);
     let mut pidfd: RawFd = -1;
     let vfork = libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64;
-    let mut flags = vfork | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | what.namespaces;
-    if what.cgroup.is_some() {
+    let mut flags = vfork | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | namespaces;
+    if cgroup.is_some() {
         flags |= INTO_CGROUP;
     }
     let args = CloneArgs {
@@ -83,15 +148,15 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
         exit_signal: libc::SIGCHLD as u64,
         stack: base as u64,
         stack_size: (STACK - 16) as u64 & !15,
-        cgroup: what.cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
         ..CloneArgs::default()
     };
     // SAFETY: `args` is a valid clone_args with a stack that nobody else uses; the child runs `child` with `shared` and
     // never returns from it, and until it has left this memory (CLONE_VFORK) both are alive in this frame.
-    let result = unsafe { clone3(&args, child, (&raw const shared).cast_mut().cast()) };
+    let result = unsafe { clone3(&args, child, (&raw const *shared).cast_mut().cast()) };
     drop(stack);
     if result < 0 {
-        return Err(Error::sys("clone3", Errno::from_raw_os_error(-result as i32)));
+        return Err(Refused::Clone(Errno::from_raw_os_error(-result as i32)));
     }
     // SAFETY: the kernel put a new descriptor there (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -99,7 +164,7 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
         0 => Ok(Spawned { pid: result as i32, pidfd }),
         errno => {
             let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED); // it says nothing new
-            Err(Error::sys("start hull-init", Errno::from_raw_os_error(errno)))
+            Err(Refused::Exec(Errno::from_raw_os_error(errno)))
         }
     }
 }
@@ -159,8 +224,19 @@ fn prepare(shared: &Shared) -> i32 {
             return -result as i32;
         }
     }
-    let (path, argv, envp) = (c"".as_ptr() as usize, shared.argv.as_ptr() as usize, shared.envp.as_ptr() as usize);
-    let result = raw(libc::SYS_execveat, [shared.program as usize, path, argv, envp, libc::AT_EMPTY_PATH as usize]);
+    if shared.cwd >= 0 {
+        let result = raw(libc::SYS_fchdir, [shared.cwd as usize, 0, 0, 0, 0]);
+        if result < 0 {
+            return -result as i32;
+        }
+    }
+    if shared.plain {
+        // A Rust program ignores SIGPIPE, and any caller may have blocked signals.
+        hull_init::sys::process::default_action(libc::SIGPIPE as u32);
+        hull_init::sys::process::unblock_all();
+    }
+    let (path, argv, envp) = (shared.path as usize, shared.argv as usize, shared.envp as usize);
+    let result = raw(libc::SYS_execveat, [shared.dir as usize, path, argv, envp, shared.flags as usize]);
     -result as i32
 }
 
