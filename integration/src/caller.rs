@@ -65,16 +65,8 @@ impl Watch {
         Watch { first: all.collect(), looks: 0 }
     }
 
-    /// Looks at all threads; what changed, one line each. A new thread is a change; a thread that blocks more signals
-    /// is none before the end, for posix_spawn(3) does so in its calling thread for a moment.
+    /// Looks at all threads; what changed, one line each. A new thread is a change.
     pub fn look(&mut self) -> Vec<String> {
-        let mut changed = self.look_closely();
-        changed.retain(|line| !line.contains(": SigBlk was"));
-        changed
-    }
-
-    /// As [`look`](Self::look), in rest.
-    pub fn look_closely(&mut self) -> Vec<String> {
         self.looks += 1;
         let mut changed = Vec::new();
         for tid in threads() {

@@ -20,6 +20,7 @@ pub mod config;
 pub mod console;
 pub mod corpus;
 pub mod fifo;
+pub mod forks;
 pub mod proc;
 pub mod residue;
 pub mod runtime;

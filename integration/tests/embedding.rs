@@ -1,7 +1,7 @@
 //! libcontainer in a program with many threads, a large heap and an async runtime: it works, and it changes nothing of the program.
 
 use integration::caller::{self, Watch};
-use integration::{Bundle, Runtime, apart, json, residue, signals};
+use integration::{Bundle, Runtime, apart, forks, json, residue, signals};
 use libcontainer::config::Process;
 use libcontainer::{Child, Container, Exec, Kind, Launch, Stdio};
 use std::io::Read;
@@ -270,6 +270,7 @@ fn stress() {
         let heap = vec![1u8; HEAP];
         // A descriptor of a program that does not know of O_CLOEXEC, and a directory at that: no container may have it.
         let open = rustix::fs::open("/", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+        forks::watch();
         let (descriptors, whole) = (caller::descriptors(), caller::whole());
         let (sender, lives) = channel();
         let work = Arc::new(work(&rt, sender));
@@ -302,7 +303,7 @@ fn stress() {
             tokio.block_on(task).unwrap();
         }
         assert_eq!(work.idle.load(Ordering::Relaxed), THREADS, "some threads have panicked");
-        assert_eq!(watch.look_closely(), [""; 0]);
+        assert_eq!(watch.look(), [""; 0]);
         begin.wait();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         drop(tokio);
@@ -313,6 +314,7 @@ fn stress() {
         assert_eq!(unasked.err(), Some(rustix::io::Errno::CHILD), "a child nobody asked for");
         assert_eq!(caller::descriptors(), descriptors);
         assert_eq!(caller::whole(), whole);
+        assert_eq!(forks::seen(), 0, "the heap was forked");
         // The cache of filters stays on purpose.
         std::fs::remove_dir_all(rt.root().join("@seccomp")).unwrap();
         assert_eq!(residue::left(rt.tag(), &rt.root(), &[]), [""; 0]);
