@@ -242,7 +242,6 @@ fn write_beneath(dir: Fd, path: Text, data: &[u8]) -> Result<()> {
 pub fn start(plan: Fd, place: Range<u64>, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
-    let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
     // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, a daemon may ignore
     // SIGCHLD (and has no hook's end to wait for then), and any caller may have blocked signals; all that would go
     // on into the container.

@@ -9,7 +9,6 @@ pub const CLONE_NEWTIME: u64 = 0x80;
 /// prctl(2): whether memory may be dumped and traced.
 pub const PR_SET_DUMPABLE: u32 = 4;
 /// prctl(2): the name in ps and /proc/PID/comm.
-pub const PR_SET_NAME: u32 = 15;
 /// prctl(2): takes a capability out of the bounding set.
 pub const PR_CAPBSET_DROP: u32 = 24;
 /// prctl(2): the ambient set.
@@ -136,7 +135,7 @@ pub fn unblock_all() {
 
 /// prctl(2) with numbers.
 pub fn prctl(option: u32, a: usize, b: usize) -> Result<()> {
-    // SAFETY: the options used with this take no pointer, or PR_SET_NAME's to a string.
+    // SAFETY: the options used with this take no pointer,.
     unsafe { call!(nr::PRCTL, option, a, b, 0, 0) }.map(drop)
 }
 
