@@ -8,7 +8,6 @@ pub const CLONE_NEWTIME: u64 = 0x80;
 
 /// prctl(2): whether memory may be dumped and traced.
 pub const PR_SET_DUMPABLE: u32 = 4;
-/// prctl(2): the name in ps and /proc/PID/comm.
 /// prctl(2): takes a capability out of the bounding set.
 pub const PR_CAPBSET_DROP: u32 = 24;
 /// prctl(2): the ambient set.
