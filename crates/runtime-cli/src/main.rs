@@ -31,6 +31,7 @@ use std::process::ExitCode;
 const UNKNOWN_VERB: u8 = 3;
 
 fn main() -> ExitCode {
+    libcontainer::signal::keep_ended_children();
     let mut args = std::env::args_os();
     let program = called(args.next());
     let mut log = Log { file: None, json: false, level: Level::Warning };
