@@ -38,7 +38,8 @@ pub fn configs() -> Vec<BadConfig> {
 /// The broken calls of `bad/calls.txt`.
 pub fn calls() -> Vec<BadCall> {
     let all = lines(include_str!("../bad/calls.txt"));
-    all.map(|cells| BadCall { before: cells[0], code: cells[1].parse().unwrap(), says: cells[2], args: cells[3] }).collect()
+    all.map(|cells| BadCall { before: cells[0], code: cells[1].parse().unwrap(), says: cells[2], args: cells[3] })
+        .collect()
 }
 
 impl BadConfig {

@@ -72,7 +72,9 @@ pub fn left(tag: &str, root: &Path, bundles: &[PathBuf]) -> Vec<String> {
     let of_containers = |path: &PathBuf| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('@'));
     left.extend(entries(root, &[]).into_iter().filter(of_containers).map(|path| format!("state: {}", path.display())));
     for bundle in bundles {
-        left.extend(entries(bundle, &["config.json", "rootfs"]).into_iter().map(|path| format!("file: {}", path.display())));
+        left.extend(
+            entries(bundle, &["config.json", "rootfs"]).into_iter().map(|path| format!("file: {}", path.display())),
+        );
     }
     for place in ["/tmp", "/run", "/var/tmp", "/dev/shm", "/dev/mqueue"] {
         let strays = entries(Path::new(place), &[]).into_iter().filter(|path| {

@@ -159,7 +159,10 @@ fn in_a_root(prepare: &str, says: &[&str]) {
 #[test]
 fn a_full_disk_for_the_state() {
     // All blocks taken; then all inodes.
-    in_a_root("mount -t tmpfs -o size=16k it-full ROOT && (cat /dev/zero > ROOT/fill || true) 2>/dev/null", &["no space left on device"]);
+    in_a_root(
+        "mount -t tmpfs -o size=16k it-full ROOT && (cat /dev/zero > ROOT/fill || true) 2>/dev/null",
+        &["no space left on device"],
+    );
     in_a_root("mount -t tmpfs -o nr_inodes=2 it-full ROOT && touch ROOT/fill", &["no space left on device"]);
     in_a_root("mount -t tmpfs -o nr_inodes=3 it-full ROOT && touch ROOT/fill", &["no space left on device"]);
 }
@@ -185,14 +188,19 @@ fn a_root_file_system_without_room_for_a_mount_point() {
     let mut rt = Runtime::new();
     let mut bundle = rt.bundle();
     let rootfs = bundle.rootfs();
-    rt.wrap(view::in_mount_namespace(&format!("mount --bind {0} {0} && mount -o remount,bind,ro {0}", rootfs.display())));
+    rt.wrap(view::in_mount_namespace(&format!(
+        "mount --bind {0} {0} && mount -o remount,bind,ro {0}",
+        rootfs.display()
+    )));
     bundle.mount("/not/there", "tmpfs", "tmpfs", &[]).args(&["true"]);
     rt.run(&bundle).exits(1).says("read-only file system").says("mounts[7]").one_line();
 }
 
 #[test]
 fn a_working_directory_that_was_deleted() {
-    let rt = Runtime::wrapped(["sh", "-c", "cd $(mktemp -d) && rmdir \"$PWD\" && exec \"$@\"", "sh"].map(str::to_owned).to_vec());
+    let rt = Runtime::wrapped(
+        ["sh", "-c", "cd $(mktemp -d) && rmdir \"$PWD\" && exec \"$@\"", "sh"].map(str::to_owned).to_vec(),
+    );
     let mut bundle = rt.bundle();
     bundle.args(&["echo", "ok"]);
     assert_eq!(rt.run(&bundle).ok(), "ok\n", "an absolute bundle needs no working directory");
@@ -208,7 +216,12 @@ fn a_damaged_state_is_named() {
         let container = rt.sleeper(&mut bundle);
         let pid = container.pid();
         let dir = rt.root().join(&container.id);
-        let records: Vec<_> = std::fs::read_dir(&dir).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        let records: Vec<_> = std::fs::read_dir(&dir)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file())
+            .collect();
         assert!(!records.is_empty(), "a record in {}", dir.display());
         for record in records.iter().filter(|path| path.extension().is_some_and(|end| end == "json")) {
             std::fs::write(record, damage).unwrap();

@@ -4,8 +4,9 @@ use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
 use crate::config::{Config, Resources};
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
+use crate::process::Child;
 use crate::runtime::START_SOCKET;
-use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
@@ -48,6 +49,11 @@ pub struct Container {
     /// None for the remains of a creator that was killed before it had written anything.
     record: Option<Box<Record>>,
     config: Config,
+    skipped: Vec<String>,
+    /// The directory, where this handle has made the container.
+    held: Option<Unlocked>,
+    /// The record is the one that this handle has written, which nobody but a delete changes.
+    is_of_ours: bool,
 }
 
 /// How long `delete` waits for a killed process to be gone.
@@ -56,14 +62,29 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 impl Container {
     pub(crate) fn from_record(store: &Store, id: Id, record: Record) -> Result<Container> {
         let config = record.parsed_config()?;
-        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config })
+        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config, skipped: Vec::new(), held: None, is_of_ours: false })
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
         match contents {
             Contents::Record(record) => Container::from_record(store, id, *record),
-            Contents::Unfinished => Ok(Container { store: store.clone(), id, record: None, config: Config::default() }),
+            Contents::Unfinished => {
+                let config = Config::default();
+                Ok(Container { store: store.clone(), id, record: None, config, skipped: Vec::new(), held: None, is_of_ours: false })
+            }
         }
+    }
+
+    /// A container that was just made: what it had to do without, and its directory.
+    pub(crate) fn made(store: &Store, id: Id, record: Record, skipped: Vec<String>, held: Option<Unlocked>) -> Result<Container> {
+        let is_of_ours = record.phase == Phase::Started && held.is_some();
+        Ok(Container { skipped, held, is_of_ours, ..Container::from_record(store, id, record)? })
+    }
+
+    /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to
+    /// the caller of `create` and `run` only.
+    pub fn done_without(&self) -> &[String] {
+        &self.skipped
     }
 
     /// The id.
@@ -104,6 +125,12 @@ impl Container {
         }
     }
 
+    /// Its first process as a child to wait for: once, where [`Runtime::create`](crate::Runtime::create) of this process made it, whichever handle
+    /// that is asked of. Where nobody takes it, [`Container::delete`] reaps it.
+    pub fn child(&self) -> Option<Child> {
+        self.init().and_then(Child::take)
+    }
+
     /// What it is now, by what the kernel says of its first process.
     ///
     /// # Errors
@@ -117,10 +144,12 @@ impl Container {
         if !init.alive()? {
             return Ok(Status::Stopped);
         }
-        if record.phase == Phase::Created && waits(init) {
-            return Ok(Status::Created);
-        }
-        Ok(if self.cgroup()?.frozen()? { Status::Paused } else { Status::Running })
+        let frozen = self.location().is_ok_and(|location| !location.hierarchies().is_empty()) && self.cgroup()?.frozen()?;
+        Ok(match frozen {
+            true => Status::Paused,
+            false if record.phase == Phase::Created && waits(init) => Status::Created,
+            false => Status::Running,
+        })
     }
 
     fn unfinished(&self) -> Result<Status> {
@@ -218,7 +247,7 @@ impl Container {
             return Err(not_running());
         }
         let pidfd = self.init().map(|init| init.pidfd()).transpose()?.flatten().ok_or_else(not_running)?;
-        match crate::sys::limits::signal(pidfd.as_fd(), signal) {
+        match crate::sys::process::signal(pidfd.as_fd(), signal) {
             Ok(()) => {}
             Err(rustix::io::Errno::SRCH) => return Err(not_running()),
             Err(errno) => return Err(Error::sys(format!("send signal {signal} to the container"), errno)),
@@ -244,20 +273,22 @@ impl Container {
     /// [`Kind::WrongState`] for a running container without `force`. A failing poststop hook is no error (runtime.md): it is
     /// returned as the warnings.
     pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
-        let entry = if force || self.record.is_some() {
-            self.lock()?
-        } else {
-            match self.store.try_open(&self.id)? {
+        let entry = match self.held.take() {
+            Some(held) => held.lock()?.ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))?,
+            None if force || self.record.is_some() => self.lock()?,
+            None => match self.store.try_open(&self.id)? {
                 Some(entry) => entry,
                 None => return Err(self.not_stopped(Status::Creating)),
-            }
+            },
         };
-        // What was read before the lock may be of the past.
-        match entry.read()? {
-            Contents::Record(record) => self.record = Some(record),
-            Contents::Unfinished => {
-                entry.remove()?;
-                return Ok(Vec::new());
+        if !self.is_of_ours {
+            // What was read before the lock may be of the past.
+            match entry.read()? {
+                Contents::Record(record) => self.record = Some(record),
+                Contents::Unfinished => {
+                    entry.remove()?;
+                    return Ok(Vec::new());
+                }
             }
         }
         let creator_is_gone = self.record.as_ref().is_some_and(|record| record.phase == Phase::Creating);
@@ -265,8 +296,20 @@ impl Container {
         if status != Status::Stopped && status != Status::Created && !force {
             return Err(self.not_stopped(status));
         }
-        self.kill_everything()?;
-        self.cgroup()?.remove()?;
+        if creator_is_gone {
+            // Whatever has been started since the record was begun is this container's, also where it is in no
+            // cgroup that could be killed as a whole; what is older was there before.
+            let since = self.record.as_ref().map_or(u64::MAX, |record| record.begun);
+            self.cgroup()?.remove_killing(|pid| Process::observe(pid).is_ok_and(|process| process.start_time >= since))?;
+        } else {
+            if status != Status::Stopped || !self.has_own_pids() {
+                self.kill_everything()?;
+            }
+            if let Some(child) = self.child() {
+                child.reap();
+            }
+            self.cgroup()?.remove()?;
+        }
         entry.remove()?;
         let state = self.oci_state("stopped", None).to_json();
         let hooks = &self.config.hooks.poststop;

@@ -51,12 +51,16 @@ impl Runtime {
         self
     }
 
-    /// Makes a container and leaves it just before its program: runtime.md's `create`.
+    /// Makes a container and leaves it just before its program: runtime.md's `create`. Its first process is a child of this process: see
+    /// [`Container::child`].
     ///
     /// # Errors
     /// [`Kind::AlreadyExists`] where the id is taken; else what in the config, the machine or the program is at fault. Nothing is left behind.
     pub fn create(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<Container> {
         let (container, _) = self.make(id, bundle, launch, true)?;
+        if let Some(init) = container.init_process() {
+            Child::leave(init);
+        }
         Ok(container)
     }
 
@@ -66,8 +70,15 @@ impl Runtime {
     /// As [`Runtime::create`].
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
-        container.after_start()?;
-        Ok((container, Child::new(launched.pid, launched.pidfd)))
+        let child = Child::new(launched.pid, launched.pidfd);
+        match container.after_start() {
+            Ok(()) => Ok((container, child)),
+            Err(error) => {
+                child.end();
+                let _ = container.delete(true); // the hook's failure is the one to tell
+                Err(error)
+            }
+        }
     }
 
     /// The container of this id.
@@ -130,10 +141,9 @@ impl Runtime {
         let mut making = Making { entry: Some(entry), cgroup: None };
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
-            Ok((record, launched)) => {
-                let entry = making.keep();
-                drop(entry);
-                Ok((Container::from_record(&self.store, id, record)?, launched))
+            Ok((record, launched, skipped)) => {
+                let held = making.keep().map(Entry::unlock).transpose()?;
+                Ok((Container::made(&self.store, id, record, skipped, held)?, launched))
             }
             Err(error) => Err(making.undo(error)),
         }
@@ -147,13 +157,13 @@ impl Runtime {
         bundle: &Bundle,
         launch: Launch,
         barrier: bool,
-    ) -> Result<(Record, Launched)> {
+    ) -> Result<(Record, Launched, Vec<String>)> {
         let config: &crate::config::Config = bundle.spec();
         let process = process_of(config)?;
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
         let layout = Layout::detect()?;
-        let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id.as_str(), self.driver)?;
+        let mut location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id.as_str(), self.driver)?;
         let filter = filter_of(config, Some(&self.store.beside("seccomp")))?;
 
         let raw = serde_json::value::RawValue::from_string(bundle.raw().to_owned())
@@ -169,10 +179,14 @@ impl Runtime {
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
         let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
-        let mut cgroup = Cgroup::create(&location, resources, &options)?;
-        let cgroup_entry = making.cgroup.insert(cgroup).entry()?;
-        cgroup = Cgroup::open(&location);
-        drop(cgroup);
+        let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
+        let cgroup_entry = cgroup.entry()?;
+        let skipped = cgroup.limits_skipped().to_vec();
+        if *cgroup.location() != location {
+            // Rootless, some hierarchies were not to be had.
+            location = cgroup.location().clone();
+            record.cgroup = serde_json::to_value(&location).unwrap_or_default();
+        }
 
         let home = crate::process::home(process, Some(config), &rootfs);
         let input = Input {
@@ -196,8 +210,11 @@ impl Runtime {
         };
         let mut observed = None;
         let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
-            // A program that has ended already is no process to find again.
-            observed = Process::observe(pid).ok();
+            observed = match Process::observe(pid) {
+                Err(error) if barrier => return Err(error),
+                // A program that has ended already is no process to find again.
+                seen => seen.ok(),
+            };
             record.init = observed;
             if barrier {
                 making.write(&record)?;
@@ -211,6 +228,7 @@ impl Runtime {
             launch::Launch {
                 config,
                 id: id.as_str(),
+                program: program_of(process),
                 bundle: bundle.dir(),
                 rootfs: &rootfs,
                 cgroup: cgroup_entry,
@@ -234,11 +252,13 @@ impl Runtime {
             Ok(())
         };
         let finished: Result<()> = finish();
-        finished.and_then(|()| launched.release()).inspect_err(|_| {
-            let _ = rustix::process::pidfd_send_signal(&launched.pidfd, rustix::process::Signal::KILL);
-            let _ = rustix::process::waitid(rustix::process::WaitId::PidFd(launched.pidfd.as_fd()), rustix::process::WaitIdOptions::EXITED);
-        })?;
-        Ok((record, launched))
+        match finished.and_then(|()| launched.release()) {
+            Ok(()) => Ok((record, launched, skipped)),
+            Err(error) => {
+                Child::new(launched.pid, launched.pidfd).end();
+                Err(error)
+            }
+        }
     }
 
     fn is_rootless(&self, host: &Host) -> bool {
@@ -311,6 +331,11 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
 
 pub(crate) fn process_of(config: &crate::config::Config) -> Result<&crate::config::Process> {
     config.process.as_ref().ok_or_else(|| Error::spec("process", "a process is required"))
+}
+
+/// The name of a process's program.
+pub(crate) fn program_of(process: &crate::config::Process) -> &str {
+    process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
 }
 
 pub(crate) fn filter_of(config: &crate::config::Config, cache: Option<&Path>) -> Result<Option<Filter>> {

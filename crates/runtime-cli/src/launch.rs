@@ -4,7 +4,7 @@ use crate::args::{Given, Opt, Takes};
 use crate::failure::Failure;
 use crate::globals::Globals;
 use libcontainer::config::Config;
-use libcontainer::{Bundle, Console, Launch};
+use libcontainer::{Bundle, Console, Container, Launch};
 use std::path::Path;
 
 /// The options of both verbs.
@@ -61,6 +61,13 @@ pub fn bundle(globals: &Globals, given: &Given) -> Result<Bundle, Failure> {
 fn read(file: &Path) -> Result<Config, Failure> {
     let text = std::fs::read(file).map_err(|error| Failure::io(format!("open {file:?}"), &error))?;
     serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{file:?}: {error}")))
+}
+
+/// Logs what the container had to do without for lack of privileges.
+pub fn tell_done_without(globals: &Globals, container: &Container) {
+    for what in container.done_without() {
+        globals.log.warning(&format!("done without: {what}"));
+    }
 }
 
 /// What the options of `create`, `run` and `exec` say about the new process. With `detach`, nobody of hull stays with it.

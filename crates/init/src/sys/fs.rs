@@ -97,12 +97,6 @@ pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
     unsafe { call!(nr::WRITE, fd, bytes.as_ptr(), bytes.len()) }
 }
 
-/// The size of a file, by lseek(2) to its end: the cheapest call that knows it.
-pub fn size(fd: Fd) -> Result<u64> {
-    // SAFETY: touches no memory.
-    unsafe { call!(nr::LSEEK, fd, 0, 2) }.map(|size| size as u64)
-}
-
 /// mkdirat(2).
 pub fn mkdirat(dir: Fd, path: Text, mode: u32) -> Result<()> {
     // SAFETY: the string lives through the call.
@@ -202,6 +196,12 @@ pub fn fchown(fd: Fd, uid: u32, gid: u32) -> Result<()> {
 pub fn fchownat(dir: Fd, path: Text, uid: u32, gid: u32, flags: u64) -> Result<()> {
     // SAFETY: the string lives through the call.
     unsafe { call!(nr::FCHOWNAT, dir, path.as_ptr(), uid, gid, flags) }.map(drop)
+}
+
+/// fchmod(2).
+pub fn fchmod(fd: Fd, mode: u32) -> Result<()> {
+    // SAFETY: touches no memory.
+    unsafe { call!(nr::FCHMOD, fd, mode) }.map(drop)
 }
 
 /// fchmodat2(2) on the descriptor itself, which may be O_PATH. ENOSYS before Linux 6.6.

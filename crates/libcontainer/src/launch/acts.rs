@@ -17,7 +17,7 @@ pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedF
             hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
             hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
         }
-        Act::Rlimit(resource, soft, hard) => crate::sys::limits::set(pid, *resource, *soft, *hard)
+        Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard)
             .map_err(|errno| Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
@@ -43,7 +43,12 @@ fn listener(launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, number: i32) -
     let fd = rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty())
         .map_err(|errno| Error::sys("take over the seccomp listener", errno).field(field))?;
     let Some(seccomp) = &launch.config.linux.seccomp else { return Ok(()) };
-    let state = state(launch, pid).to_json();
+    // The state is the container's, the pid the process's.
+    let state = match &launch.init {
+        Some((_, init)) => State { status: "running", ..state(launch, *init) },
+        None => state(launch, pid),
+    };
+    let state = state.to_json();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
     let message = serde_json::json!({
         "ociVersion": crate::state::oci::VERSION,

@@ -2,12 +2,16 @@
 
 use crate::config::Hook;
 use crate::error::{Error, Kind, Result};
+use crate::sys::clone::{Program, Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags};
-use std::io::Write;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Signal, WaitId, WaitIdOptions};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Runs hooks in their order, each with `state` on its standard input; the first failure ends it.
 pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
@@ -20,50 +24,82 @@ pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Re
 }
 
 fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
-    let mut command = Command::new(&hook.path);
-    if let Some((name, args)) = hook.args.split_first() {
-        command.arg0(name).args(args);
+    let failed = |errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
+    let text = |text: &[u8]| CString::new(text).map_err(|_| failed(Errno::INVAL));
+    let path = text(hook.path.as_bytes())?;
+    let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
+    let args = args.iter().map(|arg| text(arg.as_bytes())).collect::<Result<Vec<_>>>()?;
+    // A hook without variables of its own has the runtime's, as with runc.
+    let env = match hook.env.as_slice() {
+        [] => std::env::vars_os().map(|(k, v)| text(&[k.as_bytes(), b"=", v.as_bytes()].concat())).collect::<Result<Vec<_>>>()?,
+        env => env.iter().map(|var| text(var.as_bytes())).collect::<Result<Vec<_>>>()?,
+    };
+    let cwd = text(cwd.as_os_str().as_bytes())?;
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+    // Above the standard streams, which are put in place one after the other.
+    let input = rustix::io::fcntl_dupfd_cloexec(&read, 3).map_err(failed)?;
+    let spawned = spawn(&Spawn {
+        namespaces: 0,
+        cgroup: None,
+        program: Program::At(&path),
+        args: &args,
+        env: &env,
+        cwd: Some(&cwd),
+        keep: &[],
+        stdio: [input.as_raw_fd(), 1, 2],
+        preserve: 0,
+    })
+    .map_err(|error| Error::new(Kind::Hook, format!("run {:?}", hook.path)).errno(error.raw_os_error().unwrap_or(0)))?;
+    drop(input);
+    let ended = converse(read, write, &spawned.pidfd, state.as_bytes(), hook.timeout).map_err(failed);
+    if !matches!(ended, Ok(true)) {
+        let _ = rustix::process::pidfd_send_signal(&spawned.pidfd, Signal::KILL); // it may have ended already
     }
-    if !hook.env.is_empty() {
-        command.env_clear().envs(hook.env.iter().map(|var| var.split_once('=').unwrap_or((var, ""))));
-    }
-    let failed = |error: &std::io::Error| Error::io(format!("run {:?}", hook.path), error).with_kind(Kind::Hook);
-    let mut child = command.stdin(Stdio::piped()).current_dir(cwd).spawn().map_err(|error| failed(&error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A state is far smaller than a pipe, so this cannot wait; a hook need not read it (EPIPE).
-        let _ = stdin.write_all(state.as_bytes());
-    }
-    let ended = wait(&mut child, hook.timeout).map_err(|error| failed(&error))?;
-    let Some(status) = ended else {
+    let wait = || rustix::process::waitid(WaitId::PidFd(spawned.pidfd.as_fd()), WaitIdOptions::EXITED);
+    let status = rustix::io::retry_on_intr(wait).map_err(failed)?;
+    if !ended? {
         let what = format!("{:?} ran longer than its timeout of {} s", hook.path, hook.timeout.unwrap_or(0));
         return Err(Error::new(Kind::Hook, what));
-    };
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
-        (Some(code), _) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
-        (None, signal) => Err(Error::new(Kind::Hook, format!("{:?}: signal {}", hook.path, signal.unwrap_or(0)))),
+    }
+    match status.map(|status| (status.exit_status(), status.terminating_signal())) {
+        Some((Some(0), _)) => Ok(()),
+        Some((Some(code), _)) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
+        other => {
+            let signal = other.and_then(|(_, signal)| signal).unwrap_or(0);
+            Err(Error::new(Kind::Hook, format!("{:?}: signal {signal}", hook.path)))
+        }
     }
 }
 
-/// Waits for the child to end; `None` after it was killed for its timeout (in seconds).
-fn wait(child: &mut Child, timeout: Option<i64>) -> std::io::Result<Option<std::process::ExitStatus>> {
-    let Some(timeout) = timeout.filter(|seconds| *seconds > 0) else { return child.wait().map(Some) };
-    let pidfd = Pid::from_raw(child.id() as i32)
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()))?;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(timeout.unsigned_abs());
+/// Gives the hook its state and waits for its end, at most `timeout` seconds; whether it ended.
+///
+/// The end to read stays open here until all is written: a hook that does not read then costs no SIGPIPE.
+fn converse(read: OwnedFd, write: OwnedFd, pidfd: &OwnedFd, state: &[u8], timeout: Option<i64>) -> std::result::Result<bool, Errno> {
+    rustix::io::ioctl_fionbio(&write, true)?;
+    let mut pipe = Some((read, write));
+    let mut rest = state;
+    let deadline = timeout.filter(|seconds| *seconds > 0).map(|seconds| Instant::now() + Duration::from_secs(seconds.unsigned_abs()));
     loop {
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(errno) => return Err(errno.into()),
-            Ok(0) => {
-                child.kill()?;
-                child.wait()?;
-                return Ok(None);
+        if rest.is_empty() {
+            pipe = None;
+        }
+        let mut waits = vec![PollFd::new(pidfd, PollFlags::IN)];
+        waits.extend(pipe.as_ref().map(|(_, write)| PollFd::new(write, PollFlags::OUT)));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+        match rustix::event::poll(&mut waits, left.as_ref()) {
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
+            Ok(0) => return Ok(false),
+            Ok(_) if !waits.first().is_none_or(|ended| ended.revents().is_empty()) => return Ok(true),
+            Ok(_) => {}
+        }
+        if let Some((_, write)) = &pipe {
+            match rustix::io::write(write, rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(errno) => return Err(errno),
             }
-            Ok(_) => return child.wait().map(Some),
         }
     }
 }

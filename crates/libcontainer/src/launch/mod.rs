@@ -13,11 +13,12 @@ use crate::cgroup::Entry;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Act, Plan};
-use crate::sys::clone::{Spawn, spawn};
-use crate::sys::socket;
+use crate::sys::clone::{Program, Spawn, spawn};
+use crate::sys::{program, socket};
 use hull_init::wire;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
@@ -27,6 +28,8 @@ pub(crate) struct Launch<'a> {
     pub config: &'a Config,
     /// The container's id.
     pub id: &'a str,
+    /// The name of the program, for what is said of it.
+    pub program: &'a str,
     /// The bundle's directory.
     pub bundle: &'a Path,
     /// The root file system on the host.
@@ -41,8 +44,8 @@ pub(crate) struct Launch<'a> {
     pub console: Option<OwnedFd>,
     /// The socket on which `start` is awaited.
     pub start_socket: Option<OwnedFd>,
-    /// The container's init, for a process that joins it.
-    pub init: Option<OwnedFd>,
+    /// The container's init, for a process that joins it, and its pid.
+    pub init: Option<(OwnedFd, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
 }
@@ -68,20 +71,24 @@ impl Launched {
 pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Launched> {
     let (ours, theirs) = socket::pair().map_err(|errno| Error::sys("make a socket pair", errno))?;
     let slots = open::all(plan, &mut launch, theirs)?;
-    let file = plan_file(plan, &slots.numbers)?;
-    let program = crate::sys::program::sealed()?;
+    let file = plan.lay_out(&slots.numbers);
+    let program = program::sealed(&file)?;
     let mut keep: Vec<RawFd> = slots.numbers.iter().copied().filter(|fd| *fd > 2).collect();
-    keep.push(file.as_raw_fd());
+    keep.push(program.as_raw_fd());
+    let number = |number: usize| CString::new(number.to_string()).unwrap_or_default();
+    let place = [number(program.as_raw_fd() as usize), number(program::PLAN_AT), number(file.len())];
     let spawned = spawn(&Spawn {
         namespaces: plan.clone,
         cgroup: launch.cgroup.clone_into.as_ref().map(|fd| fd.as_fd()),
-        program: program.as_fd(),
-        plan: file.as_fd(),
+        program: Program::Open(program.as_fd()),
+        args: &[[c"hull-init".to_owned()].as_slice(), &place].concat(),
+        env: &[],
+        cwd: None,
         keep: &keep,
         stdio: launch.stdio,
         preserve: launch.preserve,
     })
-    .map_err(|error| report::clone_failure(error, plan))?;
+    .map_err(|error| report::clone_failure(error.context("start hull-init"), plan))?;
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
@@ -89,19 +96,6 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     let waits = conversation.hold(&mut child)?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
     Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(conversation.sync) })
-}
-
-/// The plan as the file that hull-init maps.
-fn plan_file(plan: &Plan, numbers: &[i32]) -> Result<OwnedFd> {
-    let failed = |errno| Error::sys("write the plan", errno);
-    let file = rustix::fs::memfd_create("hull-plan", rustix::fs::MemfdFlags::CLOEXEC).map_err(failed)?;
-    let bytes = plan.lay_out(numbers);
-    let mut rest = bytes.as_slice();
-    while !rest.is_empty() {
-        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(failed)?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    Ok(file)
 }
 
 fn go(sync: &OwnedFd) -> std::result::Result<(), Errno> {
@@ -175,7 +169,7 @@ impl Conversation<'_> {
                     self.tell(child)?;
                     return Ok(true);
                 }
-                _ => return Err(report::failure(self.plan, self.launch.config, &message)),
+                _ => return Err(report::failure(self.plan, self.launch.program, &message)),
             }
         }
     }

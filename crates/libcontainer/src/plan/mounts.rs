@@ -5,7 +5,7 @@ use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use std::path::PathBuf;
 
 /// Where a mount goes, and what its options say.
@@ -42,6 +42,8 @@ impl Target<'_> {
         b.step(self.origin(), Op::Attach { tree, root, path: place, flags });
         // What is mounted over hides what was made there before.
         b.fresh.retain(|made, _| !is_below(made, &path));
+        b.kernel_file_systems.retain(|(made, _)| !is_below(made, &path));
+        b.mounted.push(path);
     }
 }
 
@@ -61,7 +63,19 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             flags |= ATTACH_NO_SYMLINK;
         }
         let kind = if bind { "bind" } else { kind };
+        if kind == "tmpfs" && !options.data.iter().any(|option| option.starts_with("mode=")) {
+            flags |= ATTACH_KEEP_MODE;
+        }
         let target = Target { field, destination: &mount.destination, kind, options, flags };
+        if inside(target.destination).is_empty() && !target.options.remount {
+            let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
+            return Err(Error::spec(format!("{}.destination", target.field), what));
+        }
+        if target.options.copy_symlink {
+            let what = "the option \"copy-symlink\" is not supported yet";
+            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
+        }
+        outside_procfs(&target)?;
         if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
         } else if bind {
@@ -73,6 +87,31 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What of a procfs may be replaced: statistics that lxcfs and its like fake, and nothing that a process writes to.
+const REPLACEABLE: [&str; 10] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+    "proc/loadavg",
+    "proc/slabinfo",
+    "proc/sys/kernel/ns_last_pid",
+    "proc/sys/crypto/fips_enabled",
+];
+
+/// Nothing else may be mounted into /proc: a file there that is not the kernel's could take a label or a value that
+/// is meant for the kernel (CVE-2019-16884).
+fn outside_procfs(target: &Target<'_>) -> Result<()> {
+    let path = inside(target.destination);
+    if path == "proc" || !is_below(&path, "proc") || REPLACEABLE.contains(&path.as_str()) || target.kind == "proc" {
+        return Ok(());
+    }
+    let what = format!("{:?} cannot be mounted because it is inside /proc", target.destination);
+    Err(Error::spec(format!("{}.destination", target.field), what))
 }
 
 /// `bind,remount` with a source is the two steps of mount(8) in one line: a bind.
@@ -88,7 +127,10 @@ fn remount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             format!("a remount changes attributes only, not {:?}", target.options.data.join(",")),
         ));
     }
-    let path = b.string(inside(target.destination));
+    let path = b.string(match inside(target.destination) {
+        root if root.is_empty() => ".".to_owned(),
+        path => path,
+    });
     let root = b.root;
     let tree = b.step_to_slot(target.origin(), Op::Open { root, path, flags: libc::O_PATH as u64 });
     attributes(b, target, tree);
@@ -201,13 +243,15 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         target.attach(b, tree);
         return Ok(());
     }
-    let is_tmpfs = kind == "tmpfs";
+    let (is_tmpfs, is_kernels) = (kind == "tmpfs", matches!(kind, "proc" | "sysfs"));
     let (kind, params) = (b.string(kind), encode(&params));
     let params = b.bytes(&params);
     let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
     target.attach(b, tree);
     if is_tmpfs {
         b.fresh.insert(inside(&mount.destination), tree);
+    } else if is_kernels {
+        b.kernel_file_systems.push((inside(&mount.destination), tree));
     }
     if readonly_later {
         b.readonly_dev = Some(tree);
@@ -222,7 +266,9 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
     }
     // Read-only is the mount: the file system may be shared with others, or still have to be filled.
     params.extend(target.options.super_parameters().filter(|name| *name != "ro").map(|name| (name.to_owned(), None)));
-    for option in &target.options.data {
+    // Every devpts is an instance of its own since Linux 4.7.
+    let needed = |option: &&String| kind != "devpts" || option.as_str() != "newinstance";
+    for option in target.options.data.iter().filter(needed) {
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }

@@ -4,7 +4,7 @@ use super::OpenWhat;
 use super::builder::{Arg, Builder, Origin, origin};
 use crate::error::{Error, Result};
 use hull_init::op::{Addr, Op};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// execvp(3)'s search path for a process without PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -28,12 +28,17 @@ pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Everything else is closed by the exec, and then there is only the program.
-pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+/// Everything but what the program inherits is closed by the exec.
+pub(super) fn close(b: &mut Builder<'_>) -> Result<()> {
     let first = 3 + u64::from(b.input.launch.preserve_fds);
     let flags = Arg::Value(libc::CLOSE_RANGE_CLOEXEC.into());
     let args = [Arg::Value(first), Arg::Value(u32::MAX.into()), flags];
     b.call(origin("", "mark descriptors for closing"), libc::SYS_close_range, &args);
+    Ok(())
+}
+
+/// And then there is only the program.
+pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
     let candidates = candidates(b)?;
     let argv = b.strings(b.input.process.args.as_deref().unwrap_or_default());
     let envp = b.strings(environment(b));
@@ -63,7 +68,7 @@ fn candidates(b: &mut Builder<'_>) -> Result<Addr> {
 /// The process's variables, each once, the last value of each; HOME by the container's own user database if there is none.
 fn environment(b: &Builder<'_>) -> Vec<String> {
     let launch = &b.input.launch;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let all: Vec<&String> = b.input.process.env.iter().chain(launch.extra_env).collect();
     let mut env: Vec<String> =
         all.into_iter().rev().filter(|var| seen.insert(var.split('=').next().unwrap_or(""))).cloned().collect();

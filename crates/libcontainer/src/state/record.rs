@@ -52,6 +52,9 @@ pub struct Record {
     pub rootfs: PathBuf,
     /// When it was created: [`now`](super::now).
     pub created: String,
+    /// The same in the clock that processes' start times are in ([`Process::start_time`]), rounded down.
+    #[serde(default)]
+    pub begun: u64,
     /// How far it has come.
     pub phase: Phase,
     /// The container's first process, once there is one.
@@ -78,6 +81,7 @@ impl Record {
             bundle,
             rootfs,
             created: super::now(),
+            begun: super::ticks(),
             phase: Phase::Creating,
             init: None,
             cgroup: serde_json::Value::Null,
@@ -129,7 +133,7 @@ pub(super) fn load(at: BorrowedFd<'_>, file: &Path, container: &Path) -> Result<
         .map_err(|error| error.context(format!("{:?}", container.join(NAME))))
 }
 
-/// The whole file, in two reads where it has less than 64 KB, as nearly every config.
+/// The whole file, in one read where it has less than 64 KB, as nearly every config: a record is complete under its name.
 fn read_all(file: impl AsFd) -> std::result::Result<Vec<u8>, Errno> {
     let mut text = Vec::with_capacity(64 << 10);
     loop {
@@ -139,6 +143,8 @@ fn read_all(file: impl AsFd) -> std::result::Result<Vec<u8>, Errno> {
         let spare = rustix::buffer::spare_capacity(&mut text);
         match rustix::io::read(&file, spare) {
             Ok(0) => return Ok(text),
+            // A regular file gives all it has.
+            Ok(_) if text.len() < text.capacity() => return Ok(text),
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }

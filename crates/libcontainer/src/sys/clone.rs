@@ -1,4 +1,4 @@
-//! The one way a process is made: clone3(2) of a child that shares this process's memory until it is hull-init.
+//! The one way a process is made: clone3(2) of a child that shares this process's memory until it executes its program.
 //!
 //! The child runs a few raw system calls on a stack of its own, touches no allocator, no lock and no thread-local of
 //! this process, and ends in execveat(2). So it does not matter how many threads and how much memory the caller has.
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions};
 use std::arch::asm;
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -20,19 +20,31 @@ pub struct Spawn<'a> {
     pub namespaces: u64,
     /// A cgroup v2 directory to start in.
     pub cgroup: Option<BorrowedFd<'a>>,
-    /// The program, to be executed by descriptor.
-    pub program: BorrowedFd<'a>,
-    /// Its argument: the number of the plan's descriptor.
-    pub plan: BorrowedFd<'a>,
+    /// What is executed.
+    pub program: Program<'a>,
+    /// Its arguments, the name first.
+    pub args: &'a [CString],
+    /// Its environment.
+    pub env: &'a [CString],
+    /// Its working directory, if it is not to be the caller's.
+    pub cwd: Option<&'a CStr>,
     /// Descriptors the program inherits, under the numbers they have.
     pub keep: &'a [RawFd],
     /// What become its standard streams.
     pub stdio: [RawFd; 3],
-    /// Descriptors from 3 on that the container's program will inherit.
+    /// Descriptors from 3 on that go along as well.
     pub preserve: u32,
 }
 
-/// A child that has become hull-init.
+/// A program to execute.
+pub enum Program<'a> {
+    /// An open file.
+    Open(BorrowedFd<'a>),
+    /// A file at a path.
+    At(&'a CStr),
+}
+
+/// A child that has executed its program.
 pub struct Spawned {
     /// The child's pid.
     pub pid: i32,
@@ -47,26 +59,37 @@ struct Shared {
     keep: *const RawFd,
     kept: usize,
     program: RawFd,
-    argv: [*const c_char; 3],
-    envp: [*const c_char; 1],
+    path: *const c_char,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    cwd: *const c_char,
     /// The errno of what failed before the exec, 0 if nothing did.
     failed: AtomicI32,
 }
 
-/// Starts hull-init. This thread sleeps until the child has executed it (CLONE_VFORK), so what both share is safe on its side.
+/// Starts a program. This thread sleeps until the child has executed it (CLONE_VFORK), so what both share is safe on its side.
 ///
 /// # Errors
 /// What clone3(2) or execveat(2) refuses; there is no child then.
 pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
-    let plan = format!("{}\0", what.plan.as_raw_fd()).into_bytes();
+    let array = |strings: &[CString]| -> Vec<*const c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (array(what.args), array(what.env));
+    let (program, path) = match what.program {
+        Program::Open(fd) => (fd.as_raw_fd(), c"".as_ptr()),
+        Program::At(path) => (libc::AT_FDCWD, path.as_ptr()),
+    };
     let shared = Shared {
         stdio: what.stdio,
         first: 3 + what.preserve,
         keep: what.keep.as_ptr(),
         kept: what.keep.len(),
-        program: what.program.as_raw_fd(),
-        argv: [c"hull-init".as_ptr(), plan.as_ptr().cast(), std::ptr::null()],
-        envp: [std::ptr::null()],
+        program,
+        path,
+        argv: argv.as_ptr(),
+        envp: envp.as_ptr(),
+        cwd: what.cwd.map_or(std::ptr::null(), CStr::as_ptr),
         failed: AtomicI32::new(0),
     };
     let mut stack = Vec::<u8>::with_capacity(STACK);
@@ -99,7 +122,7 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
         0 => Ok(Spawned { pid: result as i32, pidfd }),
         errno => {
             let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED); // it says nothing new
-            Err(Error::sys("start hull-init", Errno::from_raw_os_error(errno)))
+            Err(Error::sys("execute", Errno::from_raw_os_error(errno)))
         }
     }
 }
@@ -159,7 +182,13 @@ fn prepare(shared: &Shared) -> i32 {
             return -result as i32;
         }
     }
-    let (path, argv, envp) = (c"".as_ptr() as usize, shared.argv.as_ptr() as usize, shared.envp.as_ptr() as usize);
+    if !shared.cwd.is_null() {
+        let result = raw(libc::SYS_chdir, [shared.cwd as usize, 0, 0, 0, 0]);
+        if result < 0 {
+            return -result as i32;
+        }
+    }
+    let (path, argv, envp) = (shared.path as usize, shared.argv as usize, shared.envp as usize);
     let result = raw(libc::SYS_execveat, [shared.program as usize, path, argv, envp, libc::AT_EMPTY_PATH as usize]);
     -result as i32
 }

@@ -126,7 +126,6 @@ pub(super) fn capabilities_can_be_granted(config: &Config, faults: &mut Faults) 
     let permitted = mask(&capabilities.permitted);
     let bounds = [
         ("effective", &capabilities.effective, permitted, "permitted"),
-        ("ambient", &capabilities.ambient, permitted & mask(&capabilities.inheritable), "permitted and inheritable"),
     ];
     for (set, names, bound, bound_name) in bounds {
         for (i, name) in names.iter().enumerate() {
@@ -217,11 +216,6 @@ pub(super) const CASES: super::tests::Cases = &[
         r#"{"process": {"capabilities": {"effective": ["CAP_KILL"]}}}"#,
         "process.capabilities.effective[0]",
         "warning: CAP_KILL is not granted: it is not permitted as well",
-    ),
-    (
-        r#"{"process": {"capabilities": {"permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]}}}"#,
-        "process.capabilities.ambient[0]",
-        "warning: CAP_KILL is not granted: it is not permitted and inheritable as well",
     ),
     (r#"{"process": {"oomScoreAdj": -1001}}"#, "process.oomScoreAdj", "-1001 is not between -1000 and 1000"),
     (r#"{"process": {"oomScoreAdj": 1000}}"#, "", ""),
