@@ -1,6 +1,6 @@
 //! hull: an OCI runtime with runc's command line. Arguments in, one call of the library, output in runc's formats.
 #![deny(unsafe_code)]
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 mod args;
 mod duration;
