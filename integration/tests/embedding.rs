@@ -5,7 +5,7 @@ use integration::{Bundle, Runtime, apart, forks, json, residue, signals};
 use libcontainer::config::Process;
 use libcontainer::{Child, Container, Exec, Kind, Launch, Stdio};
 use std::io::Read;
-use std::os::fd::{OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -65,7 +65,10 @@ fn work(rt: &Runtime, lived: Sender<()>) -> Work {
         hooked.push(&format!("/hooks/{kind}"), json!({"path": program, "timeout": 60}));
     }
     let mut filtered = named("filtered");
-    filtered.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}));
+    filtered.set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}),
+    );
     let mut broken = named("broken");
     broken.args(&["/nowhere"]);
     Work {
@@ -97,7 +100,8 @@ impl Work {
         let container = Arc::new(container);
         execs(&container);
         if serial % 5 == 0 {
-            let error = container.exec(&process(&["/nowhere"]), Exec { launch: quiet(), ..Exec::default() }).unwrap_err();
+            let error =
+                container.exec(&process(&["/nowhere"]), Exec { launch: quiet(), ..Exec::default() }).unwrap_err();
             assert_eq!(error.kind(), Kind::Program, "{error}");
             let error = self.runtime.create(&id, bundle, quiet()).unwrap_err();
             assert_eq!(error.kind(), Kind::AlreadyExists, "{error}");
@@ -114,7 +118,8 @@ impl Work {
     /// `run`, whose caller has the child to wait for.
     fn run(&self) {
         let (serial, id) = self.id();
-        let (mut container, child) = self.runtime.run(&id, &self.bundles[serial % self.bundles.len()], quiet()).unwrap();
+        let (mut container, child) =
+            self.runtime.run(&id, &self.bundles[serial % self.bundles.len()], quiet()).unwrap();
         assert!(echo(&container, "once").1.wait().unwrap().success());
         container.kill(libc::SIGKILL, false).unwrap();
         assert_eq!(child.wait().unwrap().code(), 128 + libc::SIGKILL);
@@ -253,7 +258,8 @@ async fn serve(work: Arc<Work>) {
 fn runtime() -> tokio::runtime::Runtime {
     let hour = Duration::from_secs(3600);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let tokio = builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
+    let tokio =
+        builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
     let all = Arc::new(Barrier::new(EXECS + 1));
     for _ in 0..EXECS {
         let all = all.clone();
@@ -278,7 +284,10 @@ fn stress() {
         let threads: Vec<_> = (1..=THREADS as u64)
             .map(|seed| {
                 let (work, begin) = (work.clone(), begin.clone());
-                std::thread::Builder::new().name(format!("allocates{seed}")).spawn(move || allocate(&work, seed, &begin)).unwrap()
+                std::thread::Builder::new()
+                    .name(format!("allocates{seed}"))
+                    .spawn(move || allocate(&work, seed, &begin))
+                    .unwrap()
             })
             .collect();
         let tokio = runtime();
@@ -287,7 +296,9 @@ fn stress() {
         begin.wait();
         let tasks: Vec<_> = (0..2).map(|_| tokio.spawn(serve(work.clone()))).collect();
         let mut lived = 0;
-        let resting = || work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS;
+        let resting = || {
+            work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS
+        };
         while !resting() || tasks.iter().any(|task| !task.is_finished()) {
             // The time limit is for the end alone, when nobody lives any more.
             if lives.recv_timeout(Duration::from_secs(1)).is_ok() {

@@ -30,7 +30,9 @@ impl Container {
     pub fn exec(&self, process: &Process, exec: Exec) -> Result<Child> {
         match self.status()? {
             Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot exec in a stopped container")),
-            Status::Creating => return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created")),
+            Status::Creating => {
+                return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created"));
+            }
             Status::Paused if !exec.ignore_paused => {
                 let what = "cannot exec in a paused container (use --ignore-paused to override)";
                 return Err(Error::new(Kind::WrongState, what));
