@@ -11,17 +11,21 @@
 //! assert_eq!(rt.sh(&mut bundle, "echo hello").ok(), "hello\n");
 //! ```
 
+pub mod apart;
 pub mod binary;
 pub mod bundle;
 pub mod call;
+pub mod caller;
 pub mod config;
 pub mod console;
 pub mod corpus;
 pub mod fifo;
+pub mod forks;
 pub mod proc;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;
+pub mod signals;
 mod sys;
 pub mod user;
 pub mod view;

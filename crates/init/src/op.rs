@@ -60,6 +60,7 @@ words! {
 macro_rules! operations {
     ($($(#[$doc:meta])* $code:literal $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })*) => {
         /// One operation. Strings are NUL-terminated at their address.
+        #[allow(missing_docs)] // the fields are explained with their operation
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Op { $($(#[$doc])* $name { $($(#[$fdoc])* $field: $type,)* },)* }
 
@@ -140,17 +141,20 @@ operations! {
     9 Symlink { target: Addr, dir: Slot, name: Addr, replace: bool, }
 
     /// Makes the attached mount `root` the process's root: `pivot_root` and the old root detached, or with `pivot` false
-    /// (initramfs) `chroot`. The working directory is the new root.
-    10 Enter { root: Slot, pivot: bool, }
+    /// (initramfs) `chroot`. The working directory is the new root. With `shared` the old root's mounts have peers on the
+    /// host, and are made slaves first: their unmounting must not reach the host.
+    10 Enter { root: Slot, pivot: bool, shared: bool, }
 
     /// Hides `path` below `root`: a directory under `dir` (an empty read-only tmpfs, detached), anything else under
     /// `null` (the host's /dev/null as a detached mount). The first use attaches the mount itself, later ones a
-    /// clone of it. A path that is not there is nothing to hide. The final component is not followed if it is a symlink (error ELOOP).
-    11 Mask { root: Slot, path: Addr, null: Slot, dir: Slot, }
+    /// clone of it. A path that is not there is nothing to hide. The final component is not followed if it is a symlink (error
+    /// ELOOP). With `own`, `root` is a procfs or sysfs of this plan, with nothing else mounted on the way: names there
+    /// are the kernel's, and need no search that distrusts them.
+    11 Mask { root: Slot, path: Addr, null: Slot, dir: Slot, own: bool, }
 
     /// Makes `path` below `root`, and all mounts under it, read-only: a clone of the tree at the path, made
-    /// read-only with `mount_setattr(AT_RECURSIVE)`, attached over it. A path that is not there is left.
-    12 Readonly { root: Slot, path: Addr, }
+    /// read-only with `mount_setattr(AT_RECURSIVE)`, attached over it. A path that is not there is left. `own` as in [`Op::Mask`].
+    12 Readonly { root: Slot, path: Addr, own: bool, }
 
     /// Writes `data` in one write to the existing file `path` strictly beneath `dir`, crossing no mount and no magic link.
     13 Write { dir: Slot, path: Addr, data: Bytes, }
@@ -271,7 +275,7 @@ mod tests {
         let bytes = Bytes { at: Addr(crate::wire::BASE + 4096), len: 77 };
         for op in [
             Op::Call { call: 5 | 1 << 33, a: 1, b: 2, c: 3, d: 4, e: 5, f: u64::MAX },
-    Op::Fork { namespaces: 1 << 30 },
+            Op::Fork { namespaces: 1 << 30 },
             Op::Filesystem { kind: Addr(crate::wire::BASE), params: bytes, attrs: 0xf },
             Op::Seccomp { program: bytes, flags: 4, notify: true },
         ] {

@@ -9,7 +9,6 @@ use crate::plan::{self, Input, LaunchFacts};
 use crate::process::{Child, Launch};
 use crate::runtime::{cgroups, complete_host, filter_of, program_of};
 use crate::spec::names;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 /// How a process joins a container.
@@ -38,6 +37,7 @@ impl Container {
             }
             _ => {}
         }
+        crate::spec::check_process(process)?;
         exec.launch.check(process.terminal)?;
         let stopped = || Error::new(Kind::WrongState, "cannot exec in a stopped container");
         let init = self.init_process().ok_or_else(stopped)?;
@@ -90,14 +90,26 @@ impl Container {
                 on_pid: &mut on_pid,
             },
         )?;
-        if let Some(path) = &exec.launch.pid_file {
-            crate::process::write_pid_file(path, launched.pid)?;
+        let child = Child::new(launched.pid, launched.pidfd);
+        match announce(&child, &exec.launch) {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                child.end();
+                Err(error)
+            }
         }
-        if let Some(path) = &exec.launch.pidfd_socket {
-            crate::process::send_pidfd(path, launched.pidfd.as_fd())?;
-        }
-        Ok(Child::new(launched.pid, launched.pidfd))
     }
+}
+
+/// Tells of the process in the ways its caller has asked for.
+fn announce(child: &Child, launch: &Launch) -> Result<()> {
+    if let Some(path) = &launch.pid_file {
+        crate::process::write_pid_file(path, child.pid())?;
+    }
+    if let Some(path) = &launch.pidfd_socket {
+        crate::process::send_pidfd(path, child.pidfd())?;
+    }
+    Ok(())
 }
 
 /// The namespaces of the container's own; to join the user namespace one is in already is an error for the kernel.

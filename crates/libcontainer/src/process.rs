@@ -3,12 +3,14 @@
 use crate::config::{Config, Process};
 use crate::error::{Error, Kind, Result};
 use crate::plan::LaunchFacts;
+use crate::state;
 use crate::sys::socket;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::net::SocketType;
-use rustix::process::{WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// What a new process gets from its caller. The default inherits the standard streams and nothing else.
 #[derive(Debug, Default)]
@@ -156,7 +158,27 @@ impl ExitStatus {
     }
 }
 
+/// The children that `create` of this process has made and nobody has taken to wait for. Which handle, and which thread,
+/// will end such a container is open; that its first process is a child of ours is known to this process alone.
+static LEFT: Mutex<Vec<state::Process>> = Mutex::new(Vec::new());
+
 impl Child {
+    /// Leaves a child to whoever takes it: [`Child::take`].
+    pub(crate) fn leave(process: state::Process) {
+        LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+    }
+
+    /// A child that was left, once; it may have ended.
+    pub(crate) fn take(process: state::Process) -> Option<Child> {
+        let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = left.iter().position(|one| *one == process)?;
+        left.swap_remove(at);
+        drop(left);
+        // It is not reaped, so the pid is still its own.
+        let pidfd = rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
+        Some(Child { pid: process.pid, pidfd })
+    }
+
     pub(crate) fn new(pid: i32, pidfd: OwnedFd) -> Child {
         Child { pid, pidfd }
     }
@@ -169,6 +191,18 @@ impl Child {
     /// The process, for poll(2) and pidfd_send_signal(2).
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Kills the process and reaps it, where an error leaves nobody to do so.
+    pub(crate) fn end(self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL); // it may have ended already
+        let _ = self.wait(); // the first error is the one to tell
+    }
+
+    /// Reaps the process if it has ended, which it is known to have but for one that the kernel holds against a kill.
+    pub(crate) fn reap(self) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options); // who else has reaped it has left nothing to do
     }
 
     /// Waits for the end and reaps the process: waitid(2) on its pidfd.

@@ -51,12 +51,16 @@ impl Runtime {
         self
     }
 
-    /// Makes a container and leaves it just before its program: runtime.md's `create`.
+    /// Makes a container and leaves it just before its program: runtime.md's `create`. Its first process is a child of this process: see
+    /// [`Container::child`].
     ///
     /// # Errors
     /// [`Kind::AlreadyExists`] where the id is taken; else what in the config, the machine or the program is at fault. Nothing is left behind.
     pub fn create(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<Container> {
         let (container, _) = self.make(id, bundle, launch, true)?;
+        if let Some(init) = container.init_process() {
+            Child::leave(init);
+        }
         Ok(container)
     }
 
@@ -66,8 +70,15 @@ impl Runtime {
     /// As [`Runtime::create`].
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
-        container.after_start()?;
-        Ok((container, Child::new(launched.pid, launched.pidfd)))
+        let child = Child::new(launched.pid, launched.pidfd);
+        match container.after_start() {
+            Ok(()) => Ok((container, child)),
+            Err(error) => {
+                child.end();
+                let _ = container.delete(true); // the hook's failure is the one to tell
+                Err(error)
+            }
+        }
     }
 
     /// The container of this id.
@@ -131,8 +142,8 @@ impl Runtime {
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
             Ok((record, launched, skipped)) => {
-                drop(making.keep());
-                Ok((Container::from_record(&self.store, id, record)?.without(skipped), launched))
+                let held = making.keep().map(Entry::unlock).transpose()?;
+                Ok((Container::made(&self.store, id, record, skipped, held)?, launched))
             }
             Err(error) => Err(making.undo(error)),
         }
@@ -199,8 +210,11 @@ impl Runtime {
         };
         let mut observed = None;
         let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
-            // A program that has ended already is no process to find again.
-            observed = Process::observe(pid).ok();
+            observed = match Process::observe(pid) {
+                Err(error) if barrier => return Err(error),
+                // A program that has ended already is no process to find again.
+                seen => seen.ok(),
+            };
             record.init = observed;
             if barrier {
                 making.write(&record)?;
@@ -238,11 +252,13 @@ impl Runtime {
             Ok(())
         };
         let finished: Result<()> = finish();
-        finished.and_then(|()| launched.release()).inspect_err(|_| {
-            let _ = rustix::process::pidfd_send_signal(&launched.pidfd, rustix::process::Signal::KILL);
-            let _ = rustix::process::waitid(rustix::process::WaitId::PidFd(launched.pidfd.as_fd()), rustix::process::WaitIdOptions::EXITED);
-        })?;
-        Ok((record, launched, skipped))
+        match finished.and_then(|()| launched.release()) {
+            Ok(()) => Ok((record, launched, skipped)),
+            Err(error) => {
+                Child::new(launched.pid, launched.pidfd).end();
+                Err(error)
+            }
+        }
     }
 
     fn is_rootless(&self, host: &Host) -> bool {

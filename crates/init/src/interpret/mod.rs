@@ -18,6 +18,7 @@ pub use plan::Plan;
 use crate::op::{Addr, Op, Slot};
 use crate::sys::{self, Errno, Fd, Result, Text, fs, process};
 use crate::wire::TEXT;
+use core::ops::Range;
 use conversation::Conversation;
 
 /// Up to this number a descriptor that is no longer needed is left to the exec.
@@ -55,7 +56,18 @@ pub fn run(plan: Plan) -> ! {
     let conversation = Conversation::new(plan.fd(Slot::SYNC).unwrap_or(-1));
     let attached = [Slot::NONE; 2];
     let (object, log): (&[u8], _) = (b"", [0; TEXT]);
-    let mut run = Run { plan, conversation, umask: 0o22, entered: false, program: None, attached, object, extra: 0, log, logged: 0 };
+    let mut run = Run {
+        plan,
+        conversation,
+        umask: 0o22,
+        entered: false,
+        program: None,
+        attached,
+        object,
+        extra: 0,
+        log,
+        logged: 0,
+    };
     for at in 0..run.plan.count() {
         let Some(step) = run.plan.step(at) else {
             run.conversation.at(at, 0);
@@ -96,9 +108,9 @@ impl Run {
             Op::Filesystem { kind, params, attrs } => return self.filesystem(kind, params, attrs),
             Op::Node { dir, name, mode, device, uid, gid } => self.node(dir, name, mode, device, (uid, gid))?,
             Op::Symlink { target, dir, name, replace } => self.symlink(target, dir, name, replace)?,
-            Op::Enter { root, pivot } => self.enter(root, pivot)?,
-            Op::Mask { root, path, null, dir } => self.mask(root, path, null, dir)?,
-            Op::Readonly { root, path } => self.readonly(root, path)?,
+            Op::Enter { root, pivot, shared } => self.enter(root, pivot, shared)?,
+            Op::Mask { root, path, null, dir, own } => self.mask(root, path, null, dir, own)?,
+            Op::Readonly { root, path, own } => self.readonly(root, path, own)?,
             Op::Write { dir, path, data } => {
                 let (dir, path) = (self.plan.fd(dir)?, self.plan.text(path)?);
                 write_beneath(dir, path, self.plan.bytes(data)?)?;
@@ -225,12 +237,11 @@ fn write_beneath(dir: Fd, path: Text, data: &[u8]) -> Result<()> {
     if written? == data.len() { Ok(()) } else { Err(Errno::IO) }
 }
 
-/// The process's start: sets what must not be inherited from the caller, maps the plan whose descriptor has the number
+/// The process's start: sets what must not be inherited from the caller, maps the plan, which is at `place` of the file behind
 /// `plan`, and performs it. Only what fails before the plan is there ends with exit code 125.
-pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
+pub fn start(plan: Fd, place: Range<u64>, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
-    let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
     // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, a daemon may ignore
     // SIGCHLD (and has no hook's end to wait for then), and any caller may have blocked signals; all that would go
     // on into the container.
@@ -238,7 +249,7 @@ pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
         process::default_action(signal);
     }
     process::unblock_all();
-    match Plan::map(plan, table) {
+    match Plan::map(plan, place, table) {
         Ok(plan) => run(plan),
         Err(_) => process::exit(125),
     }

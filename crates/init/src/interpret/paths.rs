@@ -112,11 +112,10 @@ impl Walk {
         Ok(())
     }
 
-    /// Where the component before `end` begins and ends; slashes around it are not part of it.
-    fn component_before(&self, end: usize) -> (usize, usize) {
+    /// Where the component before `end` begins.
+    fn component_before(&self, end: usize) -> usize {
         let end = self.path[..end].iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        let start = self.path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        (start, end)
+        self.path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)
     }
 
     /// The component from `start` on, as one that ends there; [`Walk::rejoin`] makes it part of the path again.
@@ -137,7 +136,7 @@ impl Walk {
     fn existing(&mut self, root: Fd, how: How) -> Result<(Fd, usize)> {
         let mut at = self.len;
         loop {
-            (at, _) = self.component_before(at);
+            at = self.component_before(at);
             if at == 0 || self.path[..at].iter().all(|byte| *byte == b'/') {
                 return Ok((root, at));
             }
@@ -203,7 +202,11 @@ impl Walk {
         // SAFETY: the component has been ended with NUL.
         let target = fs::readlinkat(dir, unsafe { Text::at(self.path[start..].as_ptr()) }, &mut link.path);
         self.rejoin(end);
-        link.len = target?;
+        link.len = match target {
+            // It has become something else: the next walk will see what.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            target => target?,
+        };
         if link.len == PATH_MAX {
             return Err(Errno::NAMETOOLONG);
         }

@@ -28,6 +28,8 @@ pub(super) struct Applier<'a> {
     pub places: Vec<Place<'a>>,
     /// Do without what is not permitted or not there, and say so.
     pub lenient: bool,
+    /// The container has no cgroup of its own, on request.
+    pub unmanaged: bool,
     pub skipped: Vec<String>,
 }
 
@@ -39,6 +41,7 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let mut applier = Applier {
         places: location.hierarchies.iter().map(place).collect(),
         lenient: location.disabled,
+        unmanaged: location.disabled,
         skipped: Vec::new(),
     };
     applier.limits(&limits)?;
@@ -54,8 +57,14 @@ impl Applier<'_> {
     pub fn limits(&mut self, limits: &Limits) -> Result<()> {
         self.skipped.extend(limits.ignored.iter().cloned());
         for asked in &limits.asked {
-            let result = self.limit(asked);
-            self.tolerate(result)?;
+            match self.limit(asked) {
+                // Nobody's cgroup: the caller has said that limits are not hull's affair.
+                Err(error) if self.unmanaged => self.skipped.push(error.to_string()),
+                Err(error) if self.lenient && not_permitted(error.raw_os_error()) => {
+                    return Err(error.hint("the cgroup is not delegated to this user"));
+                }
+                result => result?,
+            }
         }
         Ok(())
     }

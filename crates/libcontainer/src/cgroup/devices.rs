@@ -84,7 +84,7 @@ pub(crate) struct Policy {
 }
 
 /// What every container may use whatever its config says: the devices which the runtime specification has made for it,
-/// its terminals, and making any device file (which is harmless where opening it is not allowed).
+/// its terminals, tun, and making any device file (which is harmless where opening it is not allowed).
 const ALWAYS: [(Kind, Option<u32>, Option<u32>, Access); 11] = [
     (Kind::Char, None, None, Access::MKNOD),
     (Kind::Block, None, None, Access::MKNOD),
@@ -94,9 +94,9 @@ const ALWAYS: [(Kind, Option<u32>, Option<u32>, Access); 11] = [
     (Kind::Char, Some(1), Some(8), Access::ALL),
     (Kind::Char, Some(1), Some(9), Access::ALL),
     (Kind::Char, Some(5), Some(0), Access::ALL),
-    (Kind::Char, Some(5), Some(1), Access::ALL),
     (Kind::Char, Some(5), Some(2), Access::ALL),
     (Kind::Char, Some(136), None, Access::ALL),
+    (Kind::Char, Some(10), Some(200), Access::ALL),
 ];
 
 impl Policy {

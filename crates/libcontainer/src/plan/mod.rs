@@ -29,7 +29,7 @@ pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
 
 use crate::config::{Config, Process};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::seccomp::Filter;
 pub use crate::sys::mount::MountAttr;
@@ -225,7 +225,21 @@ const EXEC: &[Pass] = &[
 
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
+    refuse_what_is_missing(input.config)?;
     compile(input, INIT)
+}
+
+/// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
+fn refuse_what_is_missing(config: &Config) -> Result<()> {
+    let linux = &config.linux;
+    let missing = [
+        (linux.intel_rdt.is_some(), "linux.intelRdt", "intelRdt is not supported yet"),
+        (!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet"),
+    ];
+    match missing.into_iter().find(|(asked, _, _)| *asked) {
+        Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
+        None => Ok(()),
+    }
 }
 
 /// Compiles the plan of a process that joins a running container.

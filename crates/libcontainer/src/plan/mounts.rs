@@ -42,6 +42,8 @@ impl Target<'_> {
         b.step(self.origin(), Op::Attach { tree, root, path: place, flags });
         // What is mounted over hides what was made there before.
         b.fresh.retain(|made, _| !is_below(made, &path));
+        b.kernel_file_systems.retain(|(made, _)| !is_below(made, &path));
+        b.mounted.push(path);
     }
 }
 
@@ -65,6 +67,14 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             flags |= ATTACH_KEEP_MODE;
         }
         let target = Target { field, destination: &mount.destination, kind, options, flags };
+        if inside(target.destination).is_empty() && !target.options.remount {
+            let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
+            return Err(Error::spec(format!("{}.destination", target.field), what));
+        }
+        if target.options.copy_symlink {
+            let what = "the option \"copy-symlink\" is not supported yet";
+            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
+        }
         outside_procfs(&target)?;
         if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
@@ -117,7 +127,10 @@ fn remount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             format!("a remount changes attributes only, not {:?}", target.options.data.join(",")),
         ));
     }
-    let path = b.string(inside(target.destination));
+    let path = b.string(match inside(target.destination) {
+        root if root.is_empty() => ".".to_owned(),
+        path => path,
+    });
     let root = b.root;
     let tree = b.step_to_slot(target.origin(), Op::Open { root, path, flags: libc::O_PATH as u64 });
     attributes(b, target, tree);
@@ -230,13 +243,15 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         target.attach(b, tree);
         return Ok(());
     }
-    let is_tmpfs = kind == "tmpfs";
+    let (is_tmpfs, is_kernels) = (kind == "tmpfs", matches!(kind, "proc" | "sysfs"));
     let (kind, params) = (b.string(kind), encode(&params));
     let params = b.bytes(&params);
     let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
     target.attach(b, tree);
     if is_tmpfs {
         b.fresh.insert(inside(&mount.destination), tree);
+    } else if is_kernels {
+        b.kernel_file_systems.push((inside(&mount.destination), tree));
     }
     if readonly_later {
         b.readonly_dev = Some(tree);
@@ -251,7 +266,9 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
     }
     // Read-only is the mount: the file system may be shared with others, or still have to be filled.
     params.extend(target.options.super_parameters().filter(|name| *name != "ro").map(|name| (name.to_owned(), None)));
-    for option in &target.options.data {
+    // Every devpts is an instance of its own since Linux 4.7.
+    let needed = |option: &&String| kind != "devpts" || option.as_str() != "newinstance";
+    for option in target.options.data.iter().filter(needed) {
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }

@@ -91,7 +91,8 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let mounted = b.has_namespace("mount");
     let config = b.input.config;
     let pivot = mounted && !b.input.launch.no_pivot;
-    b.step(origin("root.path", "change the root"), Op::Enter { root, pivot });
+    let shared = wanted(config).is_some_and(|(propagation, _)| propagation & libc::MS_SHARED != 0);
+    b.step(origin("root.path", "change the root"), Op::Enter { root, pivot, shared });
     if let Some((propagation, recursive)) = wanted(config).filter(|_| mounted) {
         let why = origin("linux.rootfsPropagation", "set the propagation of the root file system");
         b.set_attr(why, root, MountAttr { propagation, ..MountAttr::default() }, recursive);

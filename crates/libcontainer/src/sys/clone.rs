@@ -188,6 +188,11 @@ fn prepare(shared: &Shared) -> i32 {
             return -result as i32;
         }
     }
+    if shared.program == libc::AT_FDCWD {
+        // A Rust program ignores SIGPIPE, and any caller may have blocked signals; hull-init sees to that itself.
+        hull_init::sys::process::default_action(libc::SIGPIPE as u32);
+        hull_init::sys::process::unblock_all();
+    }
     let (path, argv, envp) = (shared.path as usize, shared.argv as usize, shared.envp as usize);
     let result = raw(libc::SYS_execveat, [shared.program as usize, path, argv, envp, libc::AT_EMPTY_PATH as usize]);
     -result as i32
@@ -302,7 +307,7 @@ pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Er
         stack_size: (STACK - 16) as u64 & !15,
         ..CloneArgs::default()
     };
-    let waits_at = [read.as_raw_fd(), write.as_raw_fd()];
+    let waits_at = read.as_raw_fd();
     // SAFETY: as in `spawn`; the child has ended before the stack and `waits_at` are dropped below.
     let result = unsafe { clone3(&args, waiter, (&raw const waits_at).cast_mut().cast()) };
     if result < 0 {
@@ -328,11 +333,15 @@ pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Er
 
 /// Waits for the end of the pipe's writers and ends.
 extern "C" fn waiter(pipe: *mut c_void) -> ! {
-    // SAFETY: the parent keeps the array until this process is gone.
-    let [read, write] = unsafe { *pipe.cast::<[RawFd; 2]>() };
-    raw(libc::SYS_close, [write as usize, 0, 0, 0, 0]);
+    // SAFETY: the parent keeps the number until this process is gone.
+    let read = unsafe { *pipe.cast::<RawFd>() } as usize;
+    // Another thread's pipe in this copy of the table would keep that thread's child waiting, and that one's ours.
+    if read > 0 {
+        raw(libc::SYS_close_range, [0, read - 1, 0, 0, 0]);
+    }
+    raw(libc::SYS_close_range, [read + 1, u32::MAX as usize, 0, 0, 0]);
     let mut byte = 0u8;
-    raw(libc::SYS_read, [read as usize, &raw mut byte as usize, 1, 0, 0]);
+    raw(libc::SYS_read, [read, &raw mut byte as usize, 1, 0, 0]);
     raw(libc::SYS_exit_group, [0; 5]);
     // Not reached: exit_group(2) cannot fail.
     std::process::abort()

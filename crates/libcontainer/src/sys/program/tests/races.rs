@@ -7,17 +7,28 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `disturbance` again and again in another thread while `work` runs.
-fn while_disturbed(disturbance: impl Fn() + Sync, work: impl FnOnce()) {
+/// Runs `disturbance` again and again in another thread, already before and while `work` runs.
+fn while_disturbed(disturbance: impl Fn() + Send, work: impl FnOnce()) {
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        // A failure of the work ends the disturbance, too.
+        let _over = Over(&over);
+        let (begun, first) = std::sync::mpsc::channel();
+        let over = &over;
+        scope.spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 disturbance();
+                let _ = begun.send(());
             }
         });
+        first.recv().unwrap();
         work();
-        over.store(true, Ordering::Relaxed);
     });
 }
 
@@ -30,9 +41,9 @@ fn a_storm_of_renames_fails_no_walk() {
     }
     let mut draft = Draft::new(0);
     let root = draft.fd(fs::File::open(at("root")).unwrap());
-    let path = draft.text("a/../b/../a/../b/../a/../b/../missing");
+    let path = draft.text("a/../b/../".repeat(4) + "missing");
     for _ in 0..20_000 {
-        draft.step(Op::Mask { root, path, null: Slot::SYNC, dir: Slot::SYNC });
+        draft.step(Op::Mask { root, path, null: Slot::SYNC, dir: Slot::SYNC, own: false });
     }
     let rename = || {
         fs::rename(at("x"), at("y")).unwrap();

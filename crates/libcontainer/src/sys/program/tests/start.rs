@@ -1,6 +1,6 @@
 //! The program's start, its weight, and the conversation.
 
-use super::draft::{Draft, seqpacket};
+use super::draft::{Draft, IGNORED, ignored, seqpacket};
 use crate::sys::program::{PROGRAM, sealed};
 use hull_init::op::{Op, Slot};
 use hull_init::wire;
@@ -17,15 +17,12 @@ fn the_program_is_small() {
 
 #[test]
 fn the_program_cannot_be_written() {
-    let program = sealed().unwrap();
+    let program = sealed(b"").unwrap();
     let seals = rustix::fs::fcntl_get_seals(&program).unwrap();
     assert!(seals.contains(SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE), "{seals:?}");
     assert_eq!(rustix::io::write(&program, b"x"), Err(rustix::io::Errno::PERM));
     assert!(rustix::io::fcntl_getfd(&program).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
 }
-
-/// What the caller ignores: SIGPIPE and SIGCHLD.
-const IGNORED: u64 = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGCHLD - 1);
 
 #[test]
 fn what_the_caller_does_to_signals_goes_no_further() {
@@ -38,8 +35,7 @@ fn what_the_caller_does_to_signals_goes_no_further() {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         u64::from_str_radix(line.trim(), 16).unwrap()
     };
-    assert_eq!((mask("SigIgn:") & IGNORED, mask("SigBlk:")), (0, 0));
-    assert_eq!(running.proc("comm"), "hull-init\n");
+    assert_eq!((mask("SigIgn:") & ignored(), mask("SigBlk:")), (0, 0));
     assert_eq!(
         std::fs::read_link(format!("/proc/{}/exe", running.pid())).unwrap().to_str().unwrap(),
         "/memfd:hull-init (deleted)"
@@ -89,7 +85,7 @@ fn an_empty_place_is_a_bad_descriptor() {
     let path = draft.text("no/such/file");
     let skipped = draft.step_to_slot(Op::Open { root: Slot::CWD, path, flags: 0 });
     draft.skip_last([libc::ENOENT as u16, 0]);
-    draft.step(Op::Join { namespace: skipped, kinds: 0 });
+    draft.call(libc::SYS_fsync, 1, &[skipped.0.into()]);
     let mut running = draft.start();
     let said = running.listen().unwrap();
     assert_eq!((said.message.step, said.message.value), (1, libc::EBADF));
@@ -108,9 +104,7 @@ fn a_parent_that_is_gone_ends_the_process() {
 #[test]
 fn what_is_no_plan_is_refused() {
     for bytes in [b"".as_slice(), &[0; 40], &[0; 8192]] {
-        let plan = rustix::fs::memfd_create("plan", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        rustix::io::write(&plan, bytes).unwrap();
-        let mut running = Draft::new(0).execute(&plan, vec![], seqpacket().0);
+        let mut running = Draft::new(0).execute(bytes, vec![], seqpacket().0);
         assert_eq!(running.wait(), 125);
     }
 }
@@ -118,7 +112,7 @@ fn what_is_no_plan_is_refused() {
 #[test]
 fn a_fork_is_said_before_anything_else() {
     let mut draft = Draft::new(0);
-    draft.step(Op::Fork {});
+    draft.step(Op::Fork { namespaces: 0 });
     draft.meet();
     let mut running = draft.start();
     let pid = running.expect(wire::FORKED);
@@ -204,8 +198,8 @@ fn a_plan_costs_few_calls_of_its_own() {
     draft.call(libc::SYS_getuid, 0, &[]);
     let mut running = draft.start();
     running.go();
-    let signals = [libc::SYS_rt_sigaction, libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask];
-    let plan = [libc::SYS_lseek, libc::SYS_mmap];
+    let signals = [vec![libc::SYS_rt_sigaction; IGNORED.len()], vec![libc::SYS_rt_sigprocmask]].concat();
+    let plan = [libc::SYS_mmap];
     let steps = [libc::SYS_write, libc::SYS_read, libc::SYS_getuid, libc::SYS_exit_group];
-    assert_eq!(running.trace(), [&[libc::SYS_prctl, libc::SYS_prctl], &signals[..], &plan, &steps].concat());
+    assert_eq!(running.trace(), [&[libc::SYS_prctl], &signals[..], &plan, &steps].concat());
 }
