@@ -112,10 +112,7 @@ impl Bundle {
 
     /// Adds a mount.
     pub fn mount(&mut self, destination: &str, kind: &str, source: &str, options: &[&str]) -> &mut Self {
-        self.push(
-            "/mounts",
-            json!({"destination": destination, "type": kind, "source": source, "options": options}),
-        )
+        self.push("/mounts", json!({"destination": destination, "type": kind, "source": source, "options": options}))
     }
 
     /// Adds a bind mount.
@@ -189,7 +186,8 @@ fn populate(rootfs: &Path) {
     for applet in APPLETS.split_whitespace() {
         symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
     }
-    fs::write(rootfs.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n").unwrap();
+    fs::write(rootfs.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
+        .unwrap();
     fs::write(rootfs.join("etc/group"), "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n").unwrap();
 }
 

@@ -237,7 +237,11 @@ impl Output {
     /// Asserts that standard error is exactly one line of printable text.
     #[track_caller]
     pub fn one_line(self) -> Self {
-        assert_eq!(self.stderr.trim_end_matches('\n').lines().count(), 1, "expected one line on standard error: {self}");
+        assert_eq!(
+            self.stderr.trim_end_matches('\n').lines().count(),
+            1,
+            "expected one line on standard error: {self}"
+        );
         let readable = self.stderr.trim_end().chars().all(|c| !c.is_control());
         assert!(readable, "control characters on standard error: {self}");
         self

@@ -49,3 +49,10 @@ pub fn kill(pid: i32) {
         let _ = pidfd_send_signal(pidfd, Signal::KILL);
     }
 }
+
+/// The last entry of a mount table (/proc/PID/mountinfo) for a place.
+#[track_caller]
+pub fn mount_entry(table: &str, place: &str) -> String {
+    let found = table.lines().rfind(|line| line.split(' ').nth(4) == Some(place));
+    found.unwrap_or_else(|| panic!("{place} in {table}")).to_owned()
+}

@@ -68,9 +68,13 @@ pub fn left(tag: &str, root: &Path, bundles: &[PathBuf]) -> Vec<String> {
     }
     left.extend(mounts(tag).into_iter().map(|line| format!("mount: {line}")));
     left.extend(cgroups(tag).into_iter().map(|path| format!("cgroup: {}", path.display())));
-    left.extend(entries(root, &[]).into_iter().map(|path| format!("state: {}", path.display())));
+    // `@` begins what is kept for all containers of a root, such as the cache of seccomp programs: no id can begin so.
+    let of_containers = |path: &PathBuf| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('@'));
+    left.extend(entries(root, &[]).into_iter().filter(of_containers).map(|path| format!("state: {}", path.display())));
     for bundle in bundles {
-        left.extend(entries(bundle, &["config.json", "rootfs"]).into_iter().map(|path| format!("file: {}", path.display())));
+        left.extend(
+            entries(bundle, &["config.json", "rootfs"]).into_iter().map(|path| format!("file: {}", path.display())),
+        );
     }
     for place in ["/tmp", "/run", "/var/tmp", "/dev/shm", "/dev/mqueue"] {
         let strays = entries(Path::new(place), &[]).into_iter().filter(|path| {

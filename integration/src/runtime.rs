@@ -64,6 +64,14 @@ impl Runtime {
         self.dir.path().join(name)
     }
 
+    /// A directory of the host to be mounted, with a file and an empty directory `sub`.
+    pub fn host_dir(&self, name: &str) -> PathBuf {
+        let dir = self.path(name);
+        std::fs::create_dir_all(dir.join("sub")).unwrap();
+        std::fs::write(dir.join("file"), "from the host").unwrap();
+        dir
+    }
+
     /// A path nobody has had before.
     pub fn fresh(&self, stem: &str) -> PathBuf {
         self.files.set(self.files.get() + 1);

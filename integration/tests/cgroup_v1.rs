@@ -36,7 +36,8 @@ fn a_container_is_in_every_hierarchy() {
 #[test]
 fn memory() {
     let rt = Runtime::new();
-    let mut bundle = resources(&rt, json!({"memory": {"limit": 64 << 20, "reservation": 32 << 20, "disableOOMKiller": true}}));
+    let mut bundle =
+        resources(&rt, json!({"memory": {"limit": 64 << 20, "reservation": 32 << 20, "disableOOMKiller": true}}));
     let _container = rt.sleeper(&mut bundle);
     assert_eq!(read(&rt, "memory", "memory.limit_in_bytes"), (64 << 20).to_string());
     assert_eq!(read(&rt, "memory", "memory.soft_limit_in_bytes"), (32 << 20).to_string());
@@ -54,7 +55,10 @@ fn unlimited_memory() {
 #[test]
 fn cpu() {
     let rt = Runtime::new();
-    let mut bundle = resources(&rt, json!({"cpu": {"shares": 512, "quota": 50000, "period": 100_000, "burst": 1000, "cpus": "0", "mems": "0"}}));
+    let mut bundle = resources(
+        &rt,
+        json!({"cpu": {"shares": 512, "quota": 50000, "period": 100_000, "burst": 1000, "cpus": "0", "mems": "0"}}),
+    );
     let container = rt.sleeper(&mut bundle);
     assert_eq!(read(&rt, "cpu", "cpu.shares"), "512");
     assert_eq!(read(&rt, "cpu", "cpu.cfs_quota_us"), "50000");
@@ -71,7 +75,10 @@ fn an_unset_cpuset_is_the_parents() {
     let mut bundle = rt.bundle();
     let _container = rt.sleeper(&mut bundle);
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        assert_eq!(read(&rt, "cpuset", file), fs::read_to_string(format!("/sys/fs/cgroup/cpuset/{file}")).unwrap().trim());
+        assert_eq!(
+            read(&rt, "cpuset", file),
+            fs::read_to_string(format!("/sys/fs/cgroup/cpuset/{file}")).unwrap().trim()
+        );
     }
 }
 
@@ -103,20 +110,28 @@ fn block_io() {
     let rt = Runtime::new();
     let (major, minor) = block_device();
     let throttle = |rate: u64| json!([{"major": major, "minor": minor, "rate": rate}]);
-    let mut bundle = resources(&rt, json!({"blockIO": {
-        "throttleReadBpsDevice": throttle(1 << 20), "throttleWriteBpsDevice": throttle(2 << 20),
-        "throttleReadIOPSDevice": throttle(100), "throttleWriteIOPSDevice": throttle(200)
-    }}));
+    let mut bundle = resources(
+        &rt,
+        json!({"blockIO": {
+            "throttleReadBpsDevice": throttle(1 << 20), "throttleWriteBpsDevice": throttle(2 << 20),
+            "throttleReadIOPSDevice": throttle(100), "throttleWriteIOPSDevice": throttle(200)
+        }}),
+    );
     let _container = rt.sleeper(&mut bundle);
     for (file, rate) in [("read_bps", 1 << 20), ("write_bps", 2 << 20), ("read_iops", 100), ("write_iops", 200)] {
-        assert_eq!(read(&rt, "blkio", &format!("blkio.throttle.{file}_device")), format!("{major}:{minor} {rate}"), "{file}");
+        assert_eq!(
+            read(&rt, "blkio", &format!("blkio.throttle.{file}_device")),
+            format!("{major}:{minor} {rate}"),
+            "{file}"
+        );
     }
 }
 
 /// The disk of the root file system, or any the kernel lists.
 fn block_device() -> (u64, u64) {
     let text = fs::read_to_string("/proc/partitions").unwrap();
-    let line = text.lines().find(|line| line.ends_with(" vda") || line.ends_with(" sda") || line.ends_with("loop0")).unwrap();
+    let line =
+        text.lines().find(|line| line.ends_with(" vda") || line.ends_with(" sda") || line.ends_with("loop0")).unwrap();
     let mut numbers = line.split_whitespace().map(|word| word.parse().unwrap_or(0));
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
@@ -125,16 +140,18 @@ fn block_device() -> (u64, u64) {
 fn device_rules() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.push("/linux/resources/devices", json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"}));
+    bundle.push(
+        "/linux/resources/devices",
+        json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"}),
+    );
     bundle.push("/linux/resources/devices", json!({"allow": true, "type": "b", "major": 7, "access": "m"}));
     let _container = rt.sleeper(&mut bundle);
     let list = read(&rt, "devices", "devices.list");
-    for rule in ["c 10:229 rw", "b 7:* m", "c 1:3 rwm", "c 5:2 rwm", "c 136:* rwm", "c *:* m", "b *:* m"] {
-        if rule == "b 7:* m" && list.contains("b *:* m") {
-            continue; // The kernel folds it into the wider rule on some versions.
-        }
-        assert!(list.lines().any(|line| line == rule), "{rule} in {list}");
+    // What is allowed to be made of all devices may or may not be repeated with one.
+    for rule in ["c 10:229 rw", "c 1:3 rwm", "c 5:2 rwm", "c 136:* rwm", "c 10:200 rwm", "c *:* m", "b *:* m"] {
+        assert!(list.lines().any(|line| line.starts_with(rule)), "{rule} in {list}");
     }
+    assert!(!list.lines().any(|line| line.starts_with("b ") && line.contains('r')), "{list}");
     assert!(!list.lines().any(|line| line.starts_with("a ")), "{list}");
 }
 
@@ -174,7 +191,9 @@ fn a_relative_path() {
     assert!(line.ends_with(&format!("/{parent}/{}-rel/inner", rt.tag())), "{line}");
     container.stop().verb(&["delete"]).ok();
     // In the hybrid's v2 hierarchy a relative path may start at the top.
-    for path in integration::residue::cgroups(rt.tag()).iter().filter(|path| path.ends_with(format!("{}-rel", rt.tag()))) {
+    for path in
+        integration::residue::cgroups(rt.tag()).iter().filter(|path| path.ends_with(format!("{}-rel", rt.tag())))
+    {
         fs::remove_dir(path).unwrap();
     }
     remove(&parent);
@@ -217,7 +236,12 @@ fn removal_takes_sub_cgroups_with_it() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.namespace("cgroup", integration::bundle::Join::New);
-    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "rw"]);
+    bundle.unmount("/sys/fs/cgroup").mount(
+        "/sys/fs/cgroup",
+        "cgroup",
+        "cgroup",
+        &["nosuid", "noexec", "nodev", "relatime", "rw"],
+    );
     let container = rt.sleeper(&mut bundle);
     container.sh("for c in pids memory freezer; do mkdir -p /sys/fs/cgroup/$c/a/b; done; echo 0 > /sys/fs/cgroup/pids/a/b/cgroup.procs; ls /sys/fs/cgroup/pids/a").ok();
     container.verb(&["delete", "--force"]).ok();
@@ -254,12 +278,21 @@ fn a_frozen_cgroup_is_refused() {
 #[test]
 fn a_limit_the_kernel_refuses_is_named() {
     let rt = Runtime::new();
-    for (key, value) in [("cpu", json!({"quota": 5, "period": 100_000})), ("cpu", json!({"cpus": "4000-4001"})), ("cpu", json!({"mems": "77"}))] {
+    for (key, value) in [
+        ("cpu", json!({"quota": 5, "period": 100_000})),
+        ("cpu", json!({"cpus": "4000-4001"})),
+        ("cpu", json!({"mems": "77"})),
+    ] {
         let mut bundle = rt.bundle_named(&format!("b{}", value.to_string().len()));
         bundle.set("/linux/cgroupsPath", json!(format!("/{}", rt.tag())));
         bundle.set(&format!("/linux/resources/{key}"), value.clone()).args(&["true"]);
         let output = rt.run(&bundle).exits(1).one_line();
-        assert!(output.stderr.contains("cfs_quota_us") || output.stderr.contains("cpuset") || output.stderr.contains("linux.resources"), "{value}: {output}");
+        assert!(
+            output.stderr.contains("cfs_quota_us")
+                || output.stderr.contains("cpuset")
+                || output.stderr.contains("linux.resources"),
+            "{value}: {output}"
+        );
     }
 }
 

@@ -30,7 +30,8 @@ fn understood(rt: &Runtime, when: &str) {
     let state = rt.call(["state", rt.tag()]).go();
     match state.code {
         0 => {
-            let value: Value = serde_json::from_str(&state.stdout).unwrap_or_else(|error| panic!("{when}: {error}: {state}"));
+            let value: Value =
+                serde_json::from_str(&state.stdout).unwrap_or_else(|error| panic!("{when}: {error}: {state}"));
             let status = value["status"].as_str().unwrap().to_owned();
             assert!(["creating", "created", "running", "stopped"].contains(&status.as_str()), "{when}: {state}");
         }
@@ -129,8 +130,14 @@ fn exec_killed() {
     // Whatever was half way is the container's own by now, or nothing.
     let init = container.pid();
     for pid in residue::processes(rt.tag()) {
-        let inside = std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok().is_none_or(|ns| ns.to_str() == Some(&proc::link(init, "ns/pid")));
-        assert!(inside || !proc::alive(pid), "{pid} is outside: {:?}", std::fs::read_to_string(format!("/proc/{pid}/cmdline")));
+        let inside = std::fs::read_link(format!("/proc/{pid}/ns/pid"))
+            .ok()
+            .is_none_or(|ns| ns.to_str() == Some(&proc::link(init, "ns/pid")));
+        assert!(
+            inside || !proc::alive(pid),
+            "{pid} is outside: {:?}",
+            std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+        );
     }
     understood(&rt, "after execs killed half way");
 }
@@ -188,10 +195,12 @@ fn two_of_everything_at_once() {
     for _ in 0..5 {
         let pair = [create(&rt, &bundle).spawn(), create(&rt, &bundle).spawn()].map(integration::call::Running::wait);
         assert_eq!(pair.iter().filter(|output| output.code == 0).count(), 1, "{} {}", pair[0], pair[1]);
-        let pair = [rt.call(["start", rt.tag()]).spawn(), rt.call(["start", rt.tag()]).spawn()].map(integration::call::Running::wait);
+        let pair = [rt.call(["start", rt.tag()]).spawn(), rt.call(["start", rt.tag()]).spawn()]
+            .map(integration::call::Running::wait);
         assert!(pair.iter().any(|output| output.code == 0), "{} {}", pair[0], pair[1]);
         assert_eq!(rt.container().status(), "running");
-        let pair = [(); 2].map(|()| rt.call(["delete", "--force", rt.tag()]).spawn()).map(integration::call::Running::wait);
+        let pair =
+            [(); 2].map(|()| rt.call(["delete", "--force", rt.tag()]).spawn()).map(integration::call::Running::wait);
         assert!(pair.iter().all(|output| output.code == 0), "{} {}", pair[0], pair[1]);
         understood(&rt, "after pairs");
     }

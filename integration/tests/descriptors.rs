@@ -4,7 +4,9 @@ use integration::{Runtime, binary, json};
 
 /// A caller which holds descriptors 3 to 9 open across the call, as a careless engine does.
 fn leaky() -> Vec<String> {
-    ["sh", "-c", "exec 3</ 4</etc/passwd 5</proc 6</sys/fs/cgroup 7</dev/null 8</tmp 9</; exec \"$@\"", "sh"].map(str::to_owned).to_vec()
+    ["sh", "-c", "exec 3</ 4</etc/passwd 5</proc 6</sys/fs/cgroup 7</dev/null 8</tmp 9</; exec \"$@\"", "sh"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// Lists the descriptors a program inherits.

@@ -8,7 +8,9 @@ use std::os::unix::fs::symlink;
 fn the_default_set() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let seen = rt.sh(&mut bundle, "for d in null zero full random urandom tty; do stat -c '%n %F %t:%T %a %u:%g' /dev/$d; done").ok();
+    let seen = rt
+        .sh(&mut bundle, "for d in null zero full random urandom tty; do stat -c '%n %F %t:%T %a %u:%g' /dev/$d; done")
+        .ok();
     assert_eq!(
         seen,
         "/dev/null character special file 1:3 666 0:0\n\
@@ -39,8 +41,15 @@ fn they_work_although_all_others_are_denied() {
 fn the_links() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let seen = rt.sh(&mut bundle, "for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done; ls /dev").ok();
-    for link in ["fd /proc/self/fd", "stdin /proc/self/fd/0", "stdout /proc/self/fd/1", "stderr /proc/self/fd/2", "ptmx pts/ptmx"] {
+    let seen =
+        rt.sh(&mut bundle, "for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done; ls /dev").ok();
+    for link in [
+        "fd /proc/self/fd",
+        "stdin /proc/self/fd/0",
+        "stdout /proc/self/fd/1",
+        "stderr /proc/self/fd/2",
+        "ptmx pts/ptmx",
+    ] {
         assert!(seen.lines().any(|line| line == link), "{link}: {seen}");
     }
     assert!(!seen.lines().any(|name| name == "kmsg" || name == "vda"), "{seen}");
@@ -51,14 +60,19 @@ fn the_links() {
 fn configured_devices() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/devices", json!([
-        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 7, "gid": 8},
-        {"path": "/dev/sub/dir/zero", "type": "c", "major": 1, "minor": 5},
-        {"path": "/opt/unbuffered", "type": "u", "major": 1, "minor": 7, "fileMode": 0o666},
-        {"path": "/dev/pipe", "type": "p", "fileMode": 0o600},
-        {"path": "/dev/block", "type": "b", "major": 7, "minor": 77, "fileMode": 0o600}
-    ]));
-    let seen = rt.sh(&mut bundle, "stat -c '%F %t:%T %a %u:%g' /dev/mine /dev/sub/dir/zero /opt/unbuffered /dev/pipe /dev/block").ok();
+    bundle.set(
+        "/linux/devices",
+        json!([
+            {"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 7, "gid": 8},
+            {"path": "/dev/sub/dir/zero", "type": "c", "major": 1, "minor": 5},
+            {"path": "/opt/unbuffered", "type": "u", "major": 1, "minor": 7, "fileMode": 0o666},
+            {"path": "/dev/pipe", "type": "p", "fileMode": 0o600},
+            {"path": "/dev/block", "type": "b", "major": 7, "minor": 77, "fileMode": 0o600}
+        ]),
+    );
+    let seen = rt
+        .sh(&mut bundle, "stat -c '%F %t:%T %a %u:%g' /dev/mine /dev/sub/dir/zero /opt/unbuffered /dev/pipe /dev/block")
+        .ok();
     let lines: Vec<_> = seen.lines().collect();
     assert_eq!(lines[0], "character special file 1:3 640 7:8");
     assert!(lines[1].starts_with("character special file 1:5 "), "{seen}");
@@ -71,7 +85,8 @@ fn configured_devices() {
 fn the_mode_is_not_narrowed_by_a_umask() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/devices", json!([{"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}]));
+    bundle
+        .set("/linux/devices", json!([{"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}]));
     bundle.args(&["stat", "-c", "%a", "/dev/mine", "/dev/null"]).write();
     let script = format!("umask 077; exec \"$@\" run --bundle {} {}", bundle.dir().display(), rt.id(""));
     let call = integration::Call::new("sh").args(["-c", &script, "sh"]).arg(integration::binary::path());
@@ -82,7 +97,10 @@ fn the_mode_is_not_narrowed_by_a_umask() {
 fn a_configured_default_replaces_it() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/devices", json!([{"path": "/dev/full", "type": "c", "major": 1, "minor": 7, "fileMode": 0o600, "uid": 5}]));
+    bundle.set(
+        "/linux/devices",
+        json!([{"path": "/dev/full", "type": "c", "major": 1, "minor": 7, "fileMode": 0o600, "uid": 5}]),
+    );
     assert_eq!(rt.sh(&mut bundle, "stat -c '%a %u' /dev/full").word(), "600 5");
 }
 
@@ -90,15 +108,24 @@ fn a_configured_default_replaces_it() {
 fn access_rules_of_the_config() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/devices", json!([
-        {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666},
-        {"path": "/dev/loop-it", "type": "c", "major": 10, "minor": 237, "fileMode": 0o666}
-    ]));
+    bundle.set(
+        "/linux/devices",
+        json!([
+            {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666},
+            {"path": "/dev/loop-it", "type": "c", "major": 10, "minor": 237, "fileMode": 0o666}
+        ]),
+    );
     bundle.script("true < /dev/fuse && echo open || echo denied; true < /dev/loop-it && echo open || echo denied");
     assert_eq!(rt.run(&bundle).ok(), "denied\ndenied\n");
-    bundle.push("/linux/resources/devices", json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}));
+    bundle.push(
+        "/linux/resources/devices",
+        json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}),
+    );
     assert_eq!(rt.run(&bundle).ok(), "open\ndenied\n");
-    bundle.push("/linux/resources/devices", json!({"allow": false, "type": "c", "major": 10, "minor": 229, "access": "r"}));
+    bundle.push(
+        "/linux/resources/devices",
+        json!({"allow": false, "type": "c", "major": 10, "minor": 229, "access": "r"}),
+    );
     assert_eq!(rt.run(&bundle).ok(), "denied\ndenied\n", "the last rule wins");
 }
 
@@ -106,8 +133,14 @@ fn access_rules_of_the_config() {
 fn access_is_per_kind() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/devices", json!([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666}]));
-    bundle.push("/linux/resources/devices", json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}));
+    bundle.set(
+        "/linux/devices",
+        json!([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666}]),
+    );
+    bundle.push(
+        "/linux/resources/devices",
+        json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}),
+    );
     bundle.script("true < /dev/fuse && echo read; true > /dev/fuse || echo no write");
     assert_eq!(rt.run(&bundle).ok(), "read\nno write\n");
 }

@@ -356,3 +356,38 @@ fn id_mapped_mounts_from_many_threads() {
         assert_eq!(caller::children(), []);
     });
 }
+
+/// What a process of a container tells of itself, as lines of a script's output.
+const CONFESS: &str = "grep -E 'SigBlk|SigIgn|Umask' /proc/self/status; env | sort; ls /proc/self/fd | wc -l; pwd";
+
+#[test]
+fn a_container_inherits_nothing_of_its_caller() {
+    let test = "a_container_inherits_nothing_of_its_caller";
+    // The descriptor 9 and the variable are the caller's own.
+    let wrapper = ["sh", "-c", "export SECRET=1; umask 027; cd /etc; exec 9</etc/passwd; exec \"$@\"", "sh"];
+    apart::apart(test, &wrapper, 60, || {
+        let rt = Runtime::new();
+        [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMIN() + 3].into_iter().for_each(signals::block);
+        assert_eq!(caller::descriptors().get(&9), Some(&"/etc/passwd".into()), "the premise");
+        let mut bundle = rt.bundle();
+        bundle.script(CONFESS).set("/process/env", json!(["PATH=/bin", "HOME=/"])).unset("/process/user").set("/process/user", json!({"uid": 0, "gid": 0, "umask": 0o77}));
+        bundle.push("/hooks/createRuntime", json!({"path": "/bin/sh", "args": ["sh", "-c", format!("({CONFESS}) > {}", rt.path("hook").display())], "env": ["PATH=/bin:/usr/bin"]}));
+        bundle.write();
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+        let streams = [null.try_clone().unwrap(), write.try_clone().unwrap(), write];
+        let launch = Launch { stdio: Stdio::Fds(streams), ..Launch::default() };
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let (mut container, child) = libcontainer::Runtime::at(rt.root()).run(rt.tag(), &bundle, launch).unwrap();
+        let said = all_of(read);
+        assert!(child.wait().unwrap().success());
+        container.delete(false).unwrap();
+        let expected = "Umask:\t0077\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nHOME=/\nPATH=/bin\nPWD=/\nSHLVL=1\n4\n/\n";
+        assert_eq!(said, expected, "the container's program");
+        let hook = std::fs::read_to_string(rt.path("hook")).unwrap();
+        let lines: Vec<&str> = hook.lines().collect();
+        assert_eq!(lines[1..3], ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"], "a hook: {hook}");
+        assert!(!hook.contains("SECRET"), "a hook: {hook}");
+        assert_eq!(lines[lines.len() - 2], "4", "a hook has three descriptors: {hook}");
+    });
+}

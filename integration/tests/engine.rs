@@ -5,8 +5,10 @@ use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
 
 /// Reaps an orphan that became this process's child.
 fn reap(pid: i32) -> i32 {
-    let status = waitpid(Some(Pid::from_raw(pid).unwrap()), WaitOptions::empty()).expect("the orphan is this process's child").unwrap();
-    status.1.exit_status().map_or_else(|| 128 + status.1.terminating_signal().unwrap(), |code| code)
+    let status = waitpid(Some(Pid::from_raw(pid).unwrap()), WaitOptions::empty())
+        .expect("the orphan is this process's child")
+        .unwrap();
+    status.1.exit_status().unwrap_or_else(|| 128 + status.1.terminating_signal().unwrap())
 }
 
 fn parent(pid: i32) -> i32 {

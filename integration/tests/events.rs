@@ -6,7 +6,9 @@ use integration::{Runtime, Value, json};
 fn stats_have_runcs_form() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/resources/memory", json!({"limit": 64 << 20})).set("/linux/resources/pids", json!({"limit": 20}));
+    bundle
+        .set("/linux/resources/memory", json!({"limit": 64 << 20}))
+        .set("/linux/resources/pids", json!({"limit": 20}));
     bundle.set("/linux/resources/cpu", json!({"quota": 50000, "period": 100_000}));
     let container = rt.sleeper(&mut bundle);
     container.sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").ok();

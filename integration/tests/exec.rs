@@ -19,10 +19,13 @@ fn it_is_in_every_namespace_and_cgroup_of_the_container() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let container = rt.sleeper(&mut bundle);
-    let inside = container.sh("for ns in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$ns; done; cat /proc/self/cgroup").ok();
+    let inside = container
+        .sh("for ns in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$ns; done; cat /proc/self/cgroup")
+        .ok();
     let init = container.pid();
-    let mut expected: String =
-        ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"].map(|ns| proc::link(init, &format!("ns/{ns}")) + "\n").concat();
+    let mut expected: String = ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"]
+        .map(|ns| proc::link(init, &format!("ns/{ns}")) + "\n")
+        .concat();
     expected += &proc::read(init, "cgroup");
     assert_eq!(inside, expected);
 }
@@ -50,7 +53,10 @@ fn additional_groups() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let container = rt.sleeper(&mut bundle);
-    let groups = container.exec_call(&["--user", "1000:1000", "--additional-gids", "7", "--additional-gids", "8"], &["cat", "/proc/self/status"]);
+    let groups = container.exec_call(
+        &["--user", "1000:1000", "--additional-gids", "7", "--additional-gids", "8"],
+        &["cat", "/proc/self/status"],
+    );
     assert_eq!(status_line(&groups.go().ok(), "Groups"), "7 8");
     let none = container.exec_call(&["--user", "1000:1000"], &["cat", "/proc/self/status"]).go().ok();
     assert_eq!(status_line(&none, "Groups"), "");
@@ -68,7 +74,11 @@ fn cwd_and_environment() {
     for line in ["A=1", "B=two words", "FROM_CONFIG=yes"] {
         assert!(env.lines().any(|have| have == line), "{line} in {env}");
     }
-    assert_eq!(env.lines().filter(|line| line.starts_with("TERM=")).collect::<Vec<_>>(), ["TERM=vt100"], "the last one wins, once");
+    assert_eq!(
+        env.lines().filter(|line| line.starts_with("TERM=")).collect::<Vec<_>>(),
+        ["TERM=vt100"],
+        "the last one wins, once"
+    );
 }
 
 #[test]
@@ -90,7 +100,8 @@ fn capabilities_are_never_inheritable() {
     let container = rt.sleeper(&mut bundle);
     let plain = container.exec(&["cat", "/proc/self/status"]).ok();
     assert_eq!(status_line(&plain, "CapEff"), "0000000000002020");
-    let more = container.exec_call(&["-c", "CAP_CHOWN", "-c", "CAP_SYS_PTRACE"], &["cat", "/proc/self/status"]).go().ok();
+    let more =
+        container.exec_call(&["-c", "CAP_CHOWN", "-c", "CAP_SYS_PTRACE"], &["cat", "/proc/self/status"]).go().ok();
     assert_eq!(status_line(&more, "CapInh"), "0000000000000000");
     assert_eq!(status_line(&more, "CapAmb"), "0000000000000000");
     for set in ["CapBnd", "CapEff", "CapPrm"] {
@@ -184,7 +195,12 @@ fn errors_are_255() {
     let mut bundle = rt.bundle();
     bundle.file("/plain", "not a program");
     let container = rt.sleeper(&mut bundle);
-    container.exec(&["nosuchprogram"]).exits(255).says("nosuchprogram").says("executable file not found in $PATH").one_line();
+    container
+        .exec(&["nosuchprogram"])
+        .exits(255)
+        .says("nosuchprogram")
+        .says("executable file not found in $PATH")
+        .one_line();
     container.exec(&["/no/such"]).exits(255).says("/no/such").says("no such file or directory").one_line();
     container.exec(&["/plain"]).exits(255).says("permission denied").one_line();
     container.exec_call(&["--cwd", "/no/dir"], &["true"]).go().exits(255).says("/no/dir").one_line();
@@ -232,7 +248,8 @@ fn many_at_once() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let container = rt.sleeper(&mut bundle);
-    let all: Vec<_> = (0..12).map(|n| container.exec_call(&[], &["sh", "-c", &format!("echo {n}; exit {n}")]).spawn()).collect();
+    let all: Vec<_> =
+        (0..12).map(|n| container.exec_call(&[], &["sh", "-c", &format!("echo {n}; exit {n}")]).spawn()).collect();
     for (n, running) in all.into_iter().enumerate() {
         let output = running.wait().exits(n as i32);
         assert_eq!(output.stdout, format!("{n}\n"));
@@ -256,7 +273,10 @@ fn a_cgroup_below_the_containers() {
 fn the_limits_of_the_container_hold() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/process/oomScoreAdj", json!(123)).set("/process/rlimits/0/soft", json!(50)).set("/process/rlimits/0/hard", json!(60));
+    bundle
+        .set("/process/oomScoreAdj", json!(123))
+        .set("/process/rlimits/0/soft", json!(50))
+        .set("/process/rlimits/0/hard", json!(60));
     let container = rt.sleeper(&mut bundle);
     let seen = container.sh("ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj").ok();
     assert_eq!(seen, "50\n60\n123\n");

@@ -21,7 +21,10 @@ fn six_kinds_in_their_order() {
     let container = rt.create(&bundle);
     let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let created = lines(fs::read_to_string(&log).unwrap());
-    assert_eq!(created, ["prestart 1", "prestart 2", "createRuntime 1", "createRuntime 2", "createContainer 1", "createContainer 2"]);
+    assert_eq!(
+        created,
+        ["prestart 1", "prestart 2", "createRuntime 1", "createRuntime 2", "createContainer 1", "createContainer 2"]
+    );
     container.start();
     container.stop();
     container.verb(&["delete", "--force"]).ok();
@@ -71,12 +74,16 @@ fn the_namespaces_they_run_in() {
     bundle.bind(&rt.path(""), "/host", &[]);
     for kind in KINDS {
         let dir = if kind == "startContainer" { "/host".to_owned() } else { rt.dir().display().to_string() };
-        bundle.hook(kind, &format!("readlink /proc/self/ns/mnt > {dir}/{kind}; readlink /proc/self/ns/net >> {dir}/{kind}"));
+        bundle.hook(
+            kind,
+            &format!("readlink /proc/self/ns/mnt > {dir}/{kind}; readlink /proc/self/ns/net >> {dir}/{kind}"),
+        );
     }
     let container = rt.sleeper(&mut bundle);
     let init = container.pid();
     let inside = [integration::proc::link(init, "ns/mnt"), integration::proc::link(init, "ns/net")];
-    let host = ["mnt", "net"].map(|ns| fs::read_link(format!("/proc/self/ns/{ns}")).unwrap().to_string_lossy().into_owned());
+    let host =
+        ["mnt", "net"].map(|ns| fs::read_link(format!("/proc/self/ns/{ns}")).unwrap().to_string_lossy().into_owned());
     container.stop().verb(&["delete"]).ok();
     for kind in KINDS {
         let text = fs::read_to_string(rt.path(kind)).unwrap();
@@ -91,7 +98,14 @@ fn create_container_runs_before_the_pivot() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let file = rt.path("seen");
-    bundle.hook("createContainer", &format!("readlink /proc/self/root > {0}; test -e /proc/self && test -d {1} && echo host root >> {0}", file.display(), rt.dir().display()));
+    bundle.hook(
+        "createContainer",
+        &format!(
+            "readlink /proc/self/root > {0}; test -e /proc/self && test -d {1} && echo host root >> {0}",
+            file.display(),
+            rt.dir().display()
+        ),
+    );
     bundle.args(&["true"]);
     rt.run(&bundle).ok();
     assert!(fs::read_to_string(&file).unwrap().contains("host root"));
@@ -177,7 +191,9 @@ fn a_failing_poststop_hook_is_only_a_warning() {
 fn a_hook_that_takes_too_long_is_ended() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.push("/hooks/createRuntime", json!({"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1})).args(&["true"]);
+    bundle
+        .push("/hooks/createRuntime", json!({"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}))
+        .args(&["true"]);
     let begin = std::time::Instant::now();
     let output = rt.run_call(&bundle, &[]).env("HOOK", "1").go().exits(1);
     assert!(output.stderr.contains("hook"), "{output}");
@@ -189,7 +205,9 @@ fn a_hook_that_takes_too_long_is_ended() {
 fn a_hook_in_time_is_not_ended() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.push("/hooks/createRuntime", json!({"path": "/bin/true", "args": ["true"], "timeout": 30})).args(&["echo", "ok"]);
+    bundle
+        .push("/hooks/createRuntime", json!({"path": "/bin/true", "args": ["true"], "timeout": 30}))
+        .args(&["echo", "ok"]);
     assert_eq!(rt.run(&bundle).ok(), "ok\n");
 }
 

@@ -54,16 +54,21 @@ fn umask() {
 fn five_sets_of_capabilities() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/process/capabilities", json!({
-        "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW", "CAP_SYS_ADMIN"],
-        "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
-        "effective": ["CAP_CHOWN", "CAP_KILL"],
-        "inheritable": ["CAP_KILL", "CAP_NET_RAW"],
-        "ambient": ["CAP_KILL"]
-    }));
+    bundle.set(
+        "/process/capabilities",
+        json!({
+            "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW", "CAP_SYS_ADMIN"],
+            "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+            "effective": ["CAP_CHOWN", "CAP_KILL"],
+            "inheritable": ["CAP_KILL", "CAP_NET_RAW"],
+            "ambient": ["CAP_KILL"]
+        }),
+    );
     // A user other than root: what they have after exec is the ambient set.
     bundle.set("/process/user/uid", json!(1000));
-    for (set, mask) in [("CapBnd", 0x20_2021_u64), ("CapInh", 0x2020), ("CapAmb", 0x20), ("CapPrm", 0x20), ("CapEff", 0x20)] {
+    for (set, mask) in
+        [("CapBnd", 0x20_2021_u64), ("CapInh", 0x2020), ("CapAmb", 0x20), ("CapPrm", 0x20), ("CapEff", 0x20)]
+    {
         assert_eq!(status(&rt, &mut bundle, set), format!("{mask:016x}"), "{set} of a user");
     }
     // Root has after exec what is inheritable or in the bounding set.
@@ -77,7 +82,9 @@ fn five_sets_of_capabilities() {
 fn no_capability_at_all() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    for value in [json!({}), json!({"bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": []})] {
+    for value in
+        [json!({}), json!({"bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": []})]
+    {
         bundle.set("/process/capabilities", value);
         for set in ["CapBnd", "CapInh", "CapAmb", "CapPrm", "CapEff"] {
             assert_eq!(status(&rt, &mut bundle, set), "0000000000000000", "{set}");
@@ -132,9 +139,14 @@ fn rlimits() {
     ]));
     let text = rt.sh(&mut bundle, "cat /proc/self/limits").ok();
     for (name, soft, hard) in [
-        ("Max open files", "100", "200"), ("Max core file size", "0", "0"), ("Max cpu time", "1000", "2000"),
-        ("Max file size", "1048576", "2097152"), ("Max stack size", "4194304", "8388608"), ("Max locked memory", "4096", "8192"),
-        ("Max msgqueue size", "1000", "2000"), ("Max pending signals", "10", "20"),
+        ("Max open files", "100", "200"),
+        ("Max core file size", "0", "0"),
+        ("Max cpu time", "1000", "2000"),
+        ("Max file size", "1048576", "2097152"),
+        ("Max stack size", "4194304", "8388608"),
+        ("Max locked memory", "4096", "8192"),
+        ("Max msgqueue size", "1000", "2000"),
+        ("Max pending signals", "10", "20"),
     ] {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         let words: Vec<_> = line[name.len()..].split_whitespace().collect();
@@ -191,10 +203,10 @@ fn the_program_leads_its_session() {
 
 #[test]
 fn signals_are_as_new() {
-    let rt = Runtime::wrapped(["sh", "-c", "trap '' HUP USR1 PIPE; exec \"$@\"", "sh"].map(str::to_owned).to_vec());
+    let rt = Runtime::wrapped(["sh", "-c", "trap '' HUP INT QUIT PIPE; exec \"$@\"", "sh"].map(str::to_owned).to_vec());
     let mut bundle = rt.bundle();
     assert_eq!(status(&rt, &mut bundle, "SigBlk"), "0000000000000000", "nothing is blocked");
-    // Signals 32 and up may be ignored by whoever started the tests; the three above are not.
+    // Signals 32 and up may be ignored by whoever started the tests; the four above are not.
     let ignored = u64::from_str_radix(&status(&rt, &mut bundle, "SigIgn"), 16).unwrap();
     assert_eq!(ignored & 0x7fff_ffff, 0, "nothing is ignored: {ignored:x}");
 }

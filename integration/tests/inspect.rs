@@ -43,7 +43,8 @@ fn list_table_json_and_quiet() {
     let cells: Vec<_> = row.split_whitespace().collect();
     assert_eq!(cells[1..3], [first.pid().to_string(), "running".to_owned()]);
     assert_eq!(cells[5], "root");
-    let columns: Vec<_> = table.lines().map(|line| line.find("OWNER").or_else(|| line.find("root ").or(line.rfind("root")))).collect();
+    let columns: Vec<_> =
+        table.lines().map(|line| line.find("OWNER").or_else(|| line.find("root ").or(line.rfind("root")))).collect();
     assert!(columns.windows(2).all(|pair| pair[0] == pair[1]), "aligned: {table}");
 
     second.verb(&["delete", "--force"]).ok();
@@ -95,7 +96,10 @@ fn ps_table() {
     assert!(lines[0].split_whitespace().any(|cell| cell == "PID"), "{table}");
     assert!(lines[1].contains(&container.pid().to_string()) && lines[1].contains("sleep 1000"), "{table}");
     let chosen = rt.call(["ps", &container.id, "-o", "pid,comm"]).go().ok();
-    assert_eq!(chosen.split_whitespace().collect::<Vec<_>>(), ["PID", "COMMAND", &container.pid().to_string(), "sleep"]);
+    assert_eq!(
+        chosen.split_whitespace().collect::<Vec<_>>(),
+        ["PID", "COMMAND", &container.pid().to_string(), "sleep"]
+    );
     rt.call(["ps", &container.id, "-o", "comm"]).go().exits(1).says("PID").one_line();
 }
 
@@ -190,7 +194,10 @@ fn version_is_what_engines_parse() {
 fn help_names_every_verb() {
     for args in [&["--help"][..], &["help"], &["-h"]] {
         let text = Call::new(binary::path()).args(args).go().ok();
-        for verb in ["create", "start", "run", "state", "kill", "delete", "exec", "ps", "list", "pause", "resume", "update", "events", "spec", "features"] {
+        for verb in [
+            "create", "start", "run", "state", "kill", "delete", "exec", "ps", "list", "pause", "resume", "update",
+            "events", "spec", "features",
+        ] {
             assert!(text.contains(verb), "{verb} in {text}");
         }
     }

@@ -153,8 +153,14 @@ fn kill_takes_names_and_numbers() {
     let container = rt.detach(&bundle);
     assert_eq!(said.line(), "up");
     for (signal, name) in [
-        ("HUP", "HUP"), ("SIGUSR1", "USR1"), ("usr2", "USR2"), ("sigterm", "TERM"), ("10", "USR1"), ("1", "HUP"),
-        ("WINCH", "WINCH"), ("28", "WINCH"),
+        ("HUP", "HUP"),
+        ("SIGUSR1", "USR1"),
+        ("usr2", "USR2"),
+        ("sigterm", "TERM"),
+        ("10", "USR1"),
+        ("1", "HUP"),
+        ("WINCH", "WINCH"),
+        ("28", "WINCH"),
     ] {
         container.kill(signal);
         assert_eq!(said.line(), name, "kill {signal}");

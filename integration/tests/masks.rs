@@ -10,8 +10,11 @@ fn a_masked_file_is_empty_and_a_masked_directory_too() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.file("/secret/file", "secret");
-    bundle.set("/linux/maskedPaths", json!(["/etc/passwd", "/secret", "/not/there", "/proc/timer_list", "/etc/passwd"]));
-    let seen = rt.sh(&mut bundle, "cat /etc/passwd; ls -a /secret; echo x > /secret/new || echo read-only; cat /proc/timer_list").ok();
+    bundle
+        .set("/linux/maskedPaths", json!(["/etc/passwd", "/secret", "/not/there", "/proc/timer_list", "/etc/passwd"]));
+    let seen = rt
+        .sh(&mut bundle, "cat /etc/passwd; ls -a /secret; echo x > /secret/new || echo read-only; cat /proc/timer_list")
+        .ok();
     assert_eq!(seen, ".\n..\nread-only\n");
     assert_eq!(fs::read_to_string(bundle.inside("/secret/file")).unwrap(), "secret");
 }
@@ -61,15 +64,23 @@ fn masks_and_read_only_paths_in_a_user_namespace() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.userns(700_000, 65536);
-    bundle.set("/linux/maskedPaths", json!(["/proc/timer_list", "/sys/firmware"])).set("/linux/readonlyPaths", json!(["/proc/sys"]));
-    assert_eq!(rt.sh(&mut bundle, "wc -c < /proc/timer_list; ls /sys/firmware; echo x > /proc/sys/kernel/hostname || echo ro").ok(), "0\nro\n");
+    bundle
+        .set("/linux/maskedPaths", json!(["/proc/timer_list", "/sys/firmware"]))
+        .set("/linux/readonlyPaths", json!(["/proc/sys"]));
+    assert_eq!(
+        rt.sh(&mut bundle, "wc -c < /proc/timer_list; ls /sys/firmware; echo x > /proc/sys/kernel/hostname || echo ro")
+            .ok(),
+        "0\nro\n"
+    );
 }
 
 #[test]
 fn the_defaults_of_spec_hold() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let seen = rt.sh(&mut bundle, "wc -c < /proc/keys; ls /sys/firmware | wc -l; echo 1 > /proc/sysrq-trigger || echo ro").ok();
+    let seen = rt
+        .sh(&mut bundle, "wc -c < /proc/keys; ls /sys/firmware | wc -l; echo 1 > /proc/sysrq-trigger || echo ro")
+        .ok();
     assert_eq!(seen, "0\n0\nro\n");
 }
 
@@ -77,19 +88,32 @@ fn the_defaults_of_spec_hold() {
 fn sysctls_of_the_containers_namespaces() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/sysctl", json!({
-        "net.ipv4.ip_forward": "1", "kernel.shmmax": "123456789", "fs.mqueue.msg_max": "20",
-        "net/ipv4/conf/lo/rp_filter": "2"
-    }));
-    let seen = rt.sh(&mut bundle, "cd /proc/sys; cat net/ipv4/ip_forward kernel/shmmax fs/mqueue/msg_max net/ipv4/conf/lo/rp_filter").ok();
+    bundle.set(
+        "/linux/sysctl",
+        json!({
+            "net.ipv4.ip_forward": "1", "kernel.shmmax": "123456789", "fs.mqueue.msg_max": "20",
+            "net/ipv4/conf/lo/rp_filter": "2"
+        }),
+    );
+    let seen = rt
+        .sh(
+            &mut bundle,
+            "cd /proc/sys; cat net/ipv4/ip_forward kernel/shmmax fs/mqueue/msg_max net/ipv4/conf/lo/rp_filter",
+        )
+        .ok();
     assert_eq!(seen, "1\n123456789\n20\n2\n");
 }
 
 #[test]
 fn sysctls_of_the_host_are_refused() {
-    for (key, kind) in [("net.ipv4.ip_forward", Some("network")), ("kernel.shmmax", Some("ipc")), ("kernel.pid_max", None), ("vm.swappiness", None),
-        ("kernel.core_pattern", None), ("kernel.hostname", Some("uts"))]
-    {
+    for (key, kind) in [
+        ("net.ipv4.ip_forward", Some("network")),
+        ("kernel.shmmax", Some("ipc")),
+        ("kernel.pid_max", None),
+        ("vm.swappiness", None),
+        ("kernel.core_pattern", None),
+        ("kernel.hostname", Some("uts")),
+    ] {
         let rt = Runtime::new();
         let mut bundle = rt.bundle();
         if let Some(kind) = kind {
@@ -108,7 +132,11 @@ fn an_unknown_sysctl_is_named() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/linux/sysctl", json!({"net.no.such.key": "1"})).args(&["true"]);
-    rt.run(&bundle).exits(1).says_one_of(&["net.no.such.key", "net/no/such/key"]).says("no such file or directory").one_line();
+    rt.run(&bundle)
+        .exits(1)
+        .says_one_of(&["net.no.such.key", "net/no/such/key"])
+        .says("no such file or directory")
+        .one_line();
     bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "many"}));
     rt.run(&bundle).exits(1).says("invalid argument").one_line();
 }
@@ -118,7 +146,10 @@ fn host_name_and_domain_name() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/hostname", json!("a-name")).set("/domainname", json!("a.domain"));
-    assert_eq!(rt.sh(&mut bundle, "hostname; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname").ok(), "a-name\na-name\na.domain\n");
+    assert_eq!(
+        rt.sh(&mut bundle, "hostname; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname").ok(),
+        "a-name\na-name\na.domain\n"
+    );
     assert_ne!(fs::read_to_string("/proc/sys/kernel/hostname").unwrap(), "a-name\n");
 }
 

@@ -1,33 +1,15 @@
 //! Mounts: every kind of file system, bind mounts of directories and files, where they land.
 
-use integration::{Bundle, Runtime, json};
+use integration::proc::mount_entry;
+use integration::{Runtime, json};
 use std::fs;
 use std::os::unix::fs::symlink;
-
-/// A directory of the host with a file and a sub-directory.
-fn source(rt: &Runtime, name: &str) -> std::path::PathBuf {
-    let dir = rt.path(name);
-    fs::create_dir_all(dir.join("sub")).unwrap();
-    fs::write(dir.join("file"), "from the host").unwrap();
-    dir
-}
-
-/// A line of the container's mount table: "options type source superblock-options" of the last mount at a place.
-fn table_entry(table: &str, place: &str) -> String {
-    let found = table.lines().rfind(|line| line.split(' ').nth(4) == Some(place));
-    found.unwrap_or_else(|| panic!("{place} in {table}")).to_owned()
-}
-
-/// Runs a container and gives its entry in the mount table for `place`.
-fn entry(rt: &Runtime, bundle: &mut Bundle, place: &str) -> String {
-    table_entry(&rt.sh(bundle, "cat /proc/self/mountinfo").ok(), place)
-}
 
 #[test]
 fn bind_of_a_directory() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     bundle.bind(&dir, "/mnt", &[]);
     assert_eq!(rt.sh(&mut bundle, "cat /mnt/file; echo back > /mnt/new").ok(), "from the host");
     assert_eq!(fs::read_to_string(dir.join("new")).unwrap(), "back\n");
@@ -37,7 +19,7 @@ fn bind_of_a_directory() {
 fn bind_of_a_file() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let file = source(&rt, "dir").join("file");
+    let file = rt.host_dir("dir").join("file");
     bundle.bind(&file, "/etc/new-file", &["ro"]).bind(&file, "/etc/passwd", &["ro"]);
     let seen = rt.sh(&mut bundle, "cat /etc/new-file /etc/passwd; echo no > /etc/passwd || echo read-only").ok();
     assert_eq!(seen, "from the hostfrom the hostread-only\n");
@@ -48,7 +30,7 @@ fn bind_of_a_file() {
 fn bind_needs_no_type() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     bundle.push("/mounts", json!({"destination": "/a", "source": dir, "options": ["rbind"]}));
     assert_eq!(rt.sh(&mut bundle, "cat /a/file").ok(), "from the host");
 }
@@ -68,33 +50,22 @@ fn a_relative_source_is_below_the_bundle() {
 fn a_relative_destination_is_below_the_root() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     bundle.bind(&dir, "relative/place", &[]);
     assert_eq!(rt.sh(&mut bundle, "cat /relative/place/file").ok(), "from the host");
 }
 
 #[test]
 fn rbind_brings_the_mounts_below_and_bind_does_not() {
-    let rt = Runtime::wrapped(integration::view::in_mount_namespace("mount -t tmpfs it-tmpfs $SUB && echo deep > $SUB/deep"));
-    let dir = source(&rt, "dir");
+    let rt = Runtime::wrapped(integration::view::in_mount_namespace(
+        "mount -t tmpfs it-tmpfs $SUB && echo deep > $SUB/deep",
+    ));
+    let dir = rt.host_dir("dir");
     let mut bundle = rt.bundle();
     bundle.mount("/with", "none", dir.to_str().unwrap(), &["rbind"]).bind(&dir, "/without", &[]);
     bundle.script("cat /with/sub/deep; ls /without/sub");
     let output = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go();
     assert_eq!(output.ok(), "deep\n");
-}
-
-#[test]
-fn recursive_read_only() {
-    for (options, below) in [(&["rbind", "ro"][..], "rw"), (&["rbind", "rro"], "ro")] {
-        let rt = Runtime::wrapped(integration::view::in_mount_namespace("mount -t tmpfs it-tmpfs $SUB"));
-        let dir = source(&rt, "dir");
-        let mut bundle = rt.bundle();
-        bundle.mount("/mnt", "none", dir.to_str().unwrap(), options);
-        bundle.script("touch /mnt/x 2>/dev/null && echo rw || echo ro; touch /mnt/sub/x 2>/dev/null && echo rw || echo ro");
-        let output = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go();
-        assert_eq!(output.ok(), format!("ro\n{below}\n"), "{options:?}");
-    }
 }
 
 #[test]
@@ -141,11 +112,19 @@ fn proc_sysfs_devpts_mqueue_cgroup_are_what_they_say() {
     let mut bundle = rt.bundle();
     let table = rt.sh(&mut bundle, "cat /proc/self/mountinfo").ok();
     for (place, kind, option) in [
-        ("/proc", "proc", "rw"), ("/dev", "tmpfs", "nosuid"), ("/dev/pts", "devpts", "mode=620"), ("/dev/pts", "devpts", "ptmxmode=666"),
-        ("/dev/pts", "devpts", "gid=5"), ("/dev/shm", "tmpfs", "noexec"), ("/dev/mqueue", "mqueue", "nodev"), ("/sys", "sysfs", "ro"),
-        ("/sys/fs/cgroup", "tmpfs", "noexec"), ("/sys/fs/cgroup/pids", "cgroup", "ro"), ("/sys/fs/cgroup/memory", "cgroup", "memory"),
+        ("/proc", "proc", "rw"),
+        ("/dev", "tmpfs", "nosuid"),
+        ("/dev/pts", "devpts", "mode=620"),
+        ("/dev/pts", "devpts", "ptmxmode=666"),
+        ("/dev/pts", "devpts", "gid=5"),
+        ("/dev/shm", "tmpfs", "noexec"),
+        ("/dev/mqueue", "mqueue", "nodev"),
+        ("/sys", "sysfs", "ro"),
+        ("/sys/fs/cgroup", "tmpfs", "noexec"),
+        ("/sys/fs/cgroup/pids", "cgroup", "ro"),
+        ("/sys/fs/cgroup/memory", "cgroup", "memory"),
     ] {
-        let entry = table_entry(&table, place);
+        let entry = mount_entry(&table, place);
         assert!(entry.contains(&format!(" - {kind} ")), "{place} {kind}: {entry}");
         assert!(entry.split([' ', ',']).any(|word| word == option), "{place} {option}: {entry}");
     }
@@ -162,117 +141,10 @@ fn the_cgroup_mount_shows_the_containers_own() {
 }
 
 #[test]
-fn every_flag_of_mount_8() {
-    // (options, words that must be there, words that must not)
-    let table: &[(&[&str], &[&str], &[&str])] = &[
-        (&["ro"], &["ro"], &["rw"]),
-        (&["nosuid", "nodev", "noexec"], &["nosuid", "nodev", "noexec"], &[]),
-        (&["noatime"], &["noatime"], &["relatime"]),
-        (&["nodiratime"], &["nodiratime"], &[]),
-        (&["relatime"], &["relatime"], &["noatime"]),
-        (&["strictatime"], &[], &["noatime", "relatime"]),
-        (&["nosymfollow"], &["nosymfollow"], &[]),
-        (&["nosuid", "suid"], &[], &["nosuid"]),
-        (&["nodev", "dev"], &[], &["nodev"]),
-        (&["noexec", "exec"], &[], &["noexec"]),
-        (&["ro", "rw"], &["rw"], &[]),
-        (&["defaults"], &["rw"], &["nosuid"]),
-        (&["noatime", "atime"], &[], &["noatime"]),
-    ];
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    for (number, (options, _, _)) in table.iter().enumerate() {
-        bundle.mount(&format!("/m/{number}"), "tmpfs", "tmpfs", options);
-    }
-    let seen = rt.sh(&mut bundle, "cat /proc/self/mountinfo").ok();
-    for (number, (options, with, without)) in table.iter().enumerate() {
-        let entry = table_entry(&seen, &format!("/m/{number}"));
-        let flags: Vec<_> = entry.split(' ').nth(5).unwrap().split(',').collect();
-        assert!(with.iter().all(|word| flags.contains(word)), "{options:?}: {entry}");
-        assert!(!without.iter().any(|word| flags.contains(word)), "{options:?}: {entry}");
-    }
-}
-
-#[test]
-fn superblock_flags() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    bundle.mount("/a", "tmpfs", "tmpfs", &["sync"]).mount("/b", "tmpfs", "tmpfs", &["dirsync", "lazytime"]);
-    let table = rt.sh(&mut bundle, "cat /proc/self/mountinfo").ok();
-    assert!(table_entry(&table, "/a").contains(",sync"), "{table}");
-    assert!(table_entry(&table, "/b").contains(",dirsync,lazytime"), "{table}");
-}
-
-#[test]
-fn a_bind_mount_keeps_or_clears_flags() {
-    let prepare = "mount -t tmpfs it-tmpfs $SUB && mount -o remount,bind,ro,nosuid,nodev,noexec,noatime $SUB";
-    for (options, with, without) in [
-        (&["rbind"][..], &["nosuid", "nodev", "noexec", "ro"][..], &[][..]),
-        (&["rbind", "rw", "exec"], &["nosuid", "nodev", "rw"], &["noexec", "ro"]),
-        (&["rbind", "suid", "dev"], &["noexec", "ro"], &["nosuid", "nodev"]),
-    ] {
-        let rt = Runtime::wrapped(integration::view::in_mount_namespace(prepare));
-        let dir = source(&rt, "dir");
-        let mut bundle = rt.bundle();
-        bundle.mount("/mnt", "none", dir.join("sub").to_str().unwrap(), options).script("cat /proc/self/mountinfo");
-        let table = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go().ok();
-        let entry = table_entry(&table, "/mnt");
-        let flags: Vec<_> = entry.split(' ').nth(5).unwrap().split(',').collect();
-        assert!(with.iter().all(|word| flags.contains(word)), "{options:?}: {entry}");
-        assert!(!without.iter().any(|word| flags.contains(word)), "{options:?}: {entry}");
-    }
-}
-
-#[test]
-fn data_on_a_bind_mount_is_an_error() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
-    bundle.bind(&dir, "/mnt", &["size=1m"]).args(&["true"]);
-    rt.run(&bundle).exits(1).says("mounts[7]").one_line();
-}
-
-#[test]
-fn propagation_of_each_mount() {
-    for (option, tag) in [("shared", Some("shared:")), ("slave", Some("master:")), ("private", None), ("unbindable", Some("unbindable")),
-        ("rshared", Some("shared:")), ("rslave", Some("master:")), ("rprivate", None)]
-    {
-        let rt = Runtime::wrapped(integration::view::in_mount_namespace("mount -t tmpfs it-tmpfs $SUB && mount --make-shared $SUB"));
-        let dir = source(&rt, "dir");
-        let mut bundle = rt.bundle();
-        bundle.set("/linux/rootfsPropagation", json!("slave"));
-        bundle.mount("/mnt", "none", dir.join("sub").to_str().unwrap(), &["rbind", option]).script("cat /proc/self/mountinfo");
-        let table = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go().ok();
-        let entry = table_entry(&table, "/mnt");
-        let fields: Vec<_> = entry.split(" - ").next().unwrap().split(' ').skip(6).collect();
-        match tag {
-            Some(tag) => assert!(fields.iter().any(|field| field.starts_with(tag)), "{option}: {entry}"),
-            None => assert!(fields.is_empty(), "{option}: {entry}"),
-        }
-    }
-}
-
-#[test]
-fn a_shared_volume_gives_mounts_back() {
-    for (option, comes_back) in [("rshared", true), ("rslave", false), ("rprivate", false)] {
-        let script = "mount --make-rprivate / && mount -t tmpfs it-tmpfs $SUB && mount --make-shared $SUB && \
-                      \"$@\" && grep -c \" $SUB/in \" /proc/self/mountinfo || true";
-        let rt = Runtime::wrapped(["unshare", "--mount", "sh", "-c", script, "sh"].map(str::to_owned).to_vec());
-        let dir = source(&rt, "dir");
-        let mut bundle = rt.bundle();
-        bundle.set("/linux/rootfsPropagation", json!("shared")).caps(&integration::config::MANY_CAPS);
-        bundle.mount("/mnt", "none", dir.join("sub").to_str().unwrap(), &["rbind", option]);
-        bundle.script("mkdir /mnt/in && mount -t tmpfs it-inner /mnt/in");
-        let seen = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go().word();
-        assert_eq!(seen, if comes_back { "1" } else { "0" }, "{option}");
-    }
-}
-
-#[test]
 fn symlinks_in_the_root_lead_nowhere_else() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     let outside = rt.path("outside");
     fs::create_dir(&outside).unwrap();
     symlink(&outside, bundle.inside("/absolute")).unwrap();
@@ -291,7 +163,7 @@ fn symlinks_in_the_root_lead_nowhere_else() {
 fn a_destination_that_is_a_symlink() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     fs::create_dir(bundle.inside("/target")).unwrap();
     symlink("/target", bundle.inside("/link")).unwrap();
     bundle.bind(&dir, "/link", &[]);
@@ -315,7 +187,7 @@ fn proc_must_not_be_behind_a_symlink() {
 fn nothing_may_be_mounted_into_proc() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     bundle.bind(&dir, "/proc/sys", &[]).args(&["true"]);
     rt.run(&bundle).exits(1).says("/proc").one_line();
 }
@@ -324,8 +196,12 @@ fn nothing_may_be_mounted_into_proc() {
 fn mounts_are_made_in_their_order() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
-    bundle.mount("/mnt", "tmpfs", "tmpfs", &[]).bind(&dir, "/mnt/deep/er", &[]).bind(&dir.join("file"), "/mnt/one", &[]);
+    let dir = rt.host_dir("dir");
+    bundle.mount("/mnt", "tmpfs", "tmpfs", &[]).bind(&dir, "/mnt/deep/er", &[]).bind(
+        &dir.join("file"),
+        "/mnt/one",
+        &[],
+    );
     let seen = rt.sh(&mut bundle, "ls /mnt; cat /mnt/deep/er/file /mnt/one").ok();
     assert_eq!(seen, "deep\none\nfrom the hostfrom the host");
     assert_eq!(fs::read_dir(bundle.inside("/mnt")).unwrap().count(), 0, "targets were made in the tmpfs");
@@ -343,7 +219,7 @@ fn a_missing_source_is_named() {
 fn a_directory_on_a_file_is_an_error() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     bundle.bind(&dir, "/etc/passwd", &[]).args(&["true"]);
     rt.run(&bundle).exits(1).says("not a directory").one_line();
 }
@@ -360,51 +236,9 @@ fn an_unknown_file_system_is_named() {
 fn a_hundred_mounts() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
+    let dir = rt.host_dir("dir");
     for number in 0..100 {
         bundle.bind(&dir, &format!("/many/{number}"), &["ro"]);
     }
     assert_eq!(rt.sh(&mut bundle, "grep -c ' /many/' /proc/self/mountinfo").word(), "100");
-}
-
-#[test]
-fn id_mapped_bind() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    let dir = source(&rt, "dir");
-    integration::bundle::chown_tree(&dir, 1000);
-    let map = json!([{"containerID": 1000, "hostID": 0, "size": 10}]);
-    bundle.push("/mounts", json!({
-        "destination": "/mnt", "type": "bind", "source": dir, "options": ["bind"], "uidMappings": map, "gidMappings": map
-    }));
-    assert_eq!(rt.sh(&mut bundle, "stat -c %u:%g /mnt/file").word(), "0:0");
-    assert!(!entry(&rt, &mut bundle, "/mnt").is_empty());
-}
-
-#[test]
-fn id_mapped_with_the_containers_map() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    bundle.userns(700_000, 65536);
-    let dir = source(&rt, "dir");
-    integration::bundle::chown_tree(&dir, 3);
-    bundle.bind(&dir, "/plain", &[]).bind(&dir, "/mapped", &["idmap"]);
-    assert_eq!(rt.sh(&mut bundle, "stat -c %u:%g /plain/file /mapped/file").ok(), "65534:65534\n3:3\n");
-}
-
-#[test]
-fn recursively_id_mapped() {
-    for (option, below) in [("idmap", "9"), ("ridmap", "8")] {
-        let rt = Runtime::wrapped(integration::view::in_mount_namespace("mount -t tmpfs -o uid=9 it-tmpfs $SUB"));
-        let dir = source(&rt, "dir");
-        std::os::unix::fs::chown(dir.join("file"), Some(9), Some(9)).unwrap();
-        let map = json!([{"containerID": 9, "hostID": 8, "size": 1}]);
-        let mut bundle = rt.bundle();
-        bundle.push("/mounts", json!({
-            "destination": "/mnt", "type": "bind", "source": dir, "options": ["rbind", option], "uidMappings": map, "gidMappings": map
-        }));
-        bundle.script("stat -c %u /mnt/file /mnt/sub");
-        let output = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go();
-        assert_eq!(output.ok(), format!("8\n{below}\n"), "{option}");
-    }
 }

@@ -3,8 +3,15 @@
 use integration::bundle::Join;
 use integration::{Bundle, Runtime, json, proc};
 
-const KINDS: [(&str, &str); 7] =
-    [("pid", "pid"), ("network", "net"), ("mount", "mnt"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroup"), ("time", "time")];
+const KINDS: [(&str, &str); 7] = [
+    ("pid", "pid"),
+    ("network", "net"),
+    ("mount", "mnt"),
+    ("ipc", "ipc"),
+    ("uts", "uts"),
+    ("cgroup", "cgroup"),
+    ("time", "time"),
+];
 
 fn host(file: &str) -> String {
     std::fs::read_link(format!("/proc/self/ns/{file}")).unwrap().to_string_lossy().into_owned()
@@ -69,7 +76,12 @@ fn the_first_process_is_number_one() {
 fn a_new_network_has_a_loopback_that_is_up() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let seen = rt.sh(&mut bundle, "cat /sys/class/net/lo/flags; ls /sys/class/net; ping -c 1 -w 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo").ok();
+    let seen = rt
+        .sh(
+            &mut bundle,
+            "cat /sys/class/net/lo/flags; ls /sys/class/net; ping -c 1 -w 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo",
+        )
+        .ok();
     let mut lines = seen.lines();
     let flags = u32::from_str_radix(lines.next().unwrap().trim_start_matches("0x"), 16).unwrap();
     assert_eq!(flags & 1, 1, "IFF_UP: {seen}");
@@ -125,7 +137,9 @@ fn a_named_namespace_file() {
     let rt = Runtime::new();
     let file = rt.path("netns");
     std::fs::write(&file, "").unwrap();
-    let held = integration::Call::new("unshare").arg(format!("--net={}", file.display())).args(["readlink", "/proc/self/ns/net"]);
+    let held = integration::Call::new("unshare")
+        .arg(format!("--net={}", file.display()))
+        .args(["readlink", "/proc/self/ns/net"]);
     let name = held.go().word();
     let mut bundle = rt.bundle();
     bundle.namespace("network", Join::Path(file.display().to_string()));
@@ -180,7 +194,10 @@ fn time_offsets() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.namespace("time", Join::New);
-    bundle.set("/linux/timeOffsets", json!({"monotonic": {"secs": 7881, "nanosecs": 2718281}, "boottime": {"secs": 1337, "nanosecs": 3141519}}));
+    bundle.set(
+        "/linux/timeOffsets",
+        json!({"monotonic": {"secs": 7881, "nanosecs": 2718281}, "boottime": {"secs": 1337, "nanosecs": 3141519}}),
+    );
     let seen = rt.sh(&mut bundle, "cat /proc/self/timens_offsets; cut -d. -f1 /proc/uptime").ok();
     let words: Vec<Vec<_>> = seen.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(words[0], ["monotonic", "7881", "2718281"]);

@@ -18,7 +18,9 @@ fn cwd() {
 fn cwd_that_leads_out_is_refused() {
     // CVE-2024-21626: a descriptor of the host's, leaked to the container, as a working directory.
     for number in 3..16 {
-        let rt = Runtime::wrapped(["sh", "-c", "exec 3</ 4</etc 5</ 6</ 7</ 8</ 9</; exec \"$@\"", "sh"].map(str::to_owned).to_vec());
+        let rt = Runtime::wrapped(
+            ["sh", "-c", "exec 3</ 4</etc 5</ 6</ 7</ 8</ 9</; exec \"$@\"", "sh"].map(str::to_owned).to_vec(),
+        );
         let mut bundle = rt.bundle();
         bundle.set("/process/cwd", json!(format!("/proc/self/fd/{number}"))).script("pwd; ls");
         let output = rt.run(&bundle).exits(1);
@@ -117,7 +119,11 @@ fn scheduler() {
     ] {
         bundle.set("/process/scheduler", value.clone()).args(&["cat", "/proc/self/stat"]);
         let fields = stat_fields(&rt.run(&bundle).ok());
-        assert_eq!((fields[16].as_str(), fields[37].as_str(), fields[38].as_str()), (nice, priority, policy), "{value}");
+        assert_eq!(
+            (fields[16].as_str(), fields[37].as_str(), fields[38].as_str()),
+            (nice, priority, policy),
+            "{value}"
+        );
     }
 }
 

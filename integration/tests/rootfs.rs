@@ -53,9 +53,16 @@ fn dot_dot_stays_inside() {
 
 #[test]
 fn propagation_of_the_root() {
-    for (mode, tag) in [("shared", Some("shared:")), ("slave", Some("master:")), ("private", None), ("unbindable", Some("unbindable")),
-        ("rshared", Some("shared:")), ("rslave", Some("master:")), ("rprivate", None), ("runbindable", Some("unbindable"))]
-    {
+    for (mode, tag) in [
+        ("shared", Some("shared:")),
+        ("slave", Some("master:")),
+        ("private", None),
+        ("unbindable", Some("unbindable")),
+        ("rshared", Some("shared:")),
+        ("rslave", Some("master:")),
+        ("rprivate", None),
+        ("runbindable", Some("unbindable")),
+    ] {
         // The bundle is below a shared mount, as on a host with systemd.
         let rt = Runtime::wrapped(integration::view::in_mount_namespace("mount --make-rshared /"));
         let mut bundle = rt.bundle();

@@ -156,6 +156,16 @@ fn a_missing_program_is_named() {
 }
 
 #[test]
+fn a_file_that_is_no_program() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let program = bundle.file("/bin/garbage", "\u{1}\u{2}\u{3} not a program");
+    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.args(&["garbage"]);
+    rt.run(&bundle).exits(1).says("exec format error").one_line();
+}
+
+#[test]
 fn a_program_is_looked_for_in_the_containers_path() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

@@ -33,7 +33,10 @@ fn errno() {
     for (rule, message) in [
         (json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}), "Operation not permitted"),
         (json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}), "No space left on device"),
-        (json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}), "Function not implemented"),
+        (
+            json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}),
+            "Function not implemented",
+        ),
     ] {
         allow_but(&mut bundle, json!([rule]));
         let output = rt.sh(&mut bundle, "mkdir /new && echo made; echo alive");
@@ -68,10 +71,13 @@ fn newer_system_calls_than_the_profile_are_not_implemented() {
     // A profile whose newest call is an old one: a C library must see ENOSYS from clone3 or statx and take the older way, not EPERM.
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/seccomp", json!({
-        "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
-        "syscalls": [{"action": "SCMP_ACT_ALLOW", "names": all_old_calls()}]
-    }));
+    bundle.set(
+        "/linux/seccomp",
+        json!({
+            "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
+            "syscalls": [{"action": "SCMP_ACT_ALLOW", "names": all_old_calls()}]
+        }),
+    );
     bundle.script("echo alive");
     assert_eq!(rt.run(&bundle).ok(), "alive\n");
 }
@@ -120,8 +126,12 @@ fn arguments() {
     };
     // (operator, value, second value, signal 0 is let through, signal 15 is let through)
     for (op, value, two, zero, term) in [
-        ("SCMP_CMP_EQ", 0, 0, false, true), ("SCMP_CMP_NE", 0, 0, true, false), ("SCMP_CMP_GT", 5, 0, true, false),
-        ("SCMP_CMP_GE", 15, 0, true, false), ("SCMP_CMP_LT", 1, 0, false, true), ("SCMP_CMP_LE", 0, 0, false, true),
+        ("SCMP_CMP_EQ", 0, 0, false, true),
+        ("SCMP_CMP_NE", 0, 0, true, false),
+        ("SCMP_CMP_GT", 5, 0, true, false),
+        ("SCMP_CMP_GE", 15, 0, true, false),
+        ("SCMP_CMP_LT", 1, 0, false, true),
+        ("SCMP_CMP_LE", 0, 0, false, true),
         ("SCMP_CMP_MASKED_EQ", 8, 8, true, false),
     ] {
         allow_but(&mut bundle, kill(op, value, two));
@@ -136,10 +146,13 @@ fn arguments() {
 fn rules_of_one_call_are_alternatives() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    allow_but(&mut bundle, json!([
-        {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28, "args": [{"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}]},
-        {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38, "args": [{"index": 1, "value": 18, "op": "SCMP_CMP_EQ"}]}
-    ]));
+    allow_but(
+        &mut bundle,
+        json!([
+            {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28, "args": [{"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}]},
+            {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38, "args": [{"index": 1, "value": 18, "op": "SCMP_CMP_EQ"}]}
+        ]),
+    );
     let output = rt.sh(&mut bundle, "kill -0 1; kill -18 1; kill -17 1 && echo other");
     assert_eq!(output.stdout, "other\n");
     assert!(output.stderr.contains("No space left") && output.stderr.contains("not implemented"), "{output}");
@@ -149,7 +162,10 @@ fn rules_of_one_call_are_alternatives() {
 fn unknown_system_calls_are_passed_over() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    allow_but(&mut bundle, json!([{"names": ["call_from_the_future", "mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]));
+    allow_but(
+        &mut bundle,
+        json!([{"names": ["call_from_the_future", "mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]),
+    );
     assert_eq!(rt.sh(&mut bundle, "mkdir /dev/shm/x || echo refused").word(), "refused");
 }
 
@@ -157,9 +173,15 @@ fn unknown_system_calls_are_passed_over() {
 fn it_holds_without_no_new_privileges_too() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/process/noNewPrivileges", json!(false)).set("/process/user/uid", json!(1000)).set("/process/capabilities", json!({}));
+    bundle
+        .set("/process/noNewPrivileges", json!(false))
+        .set("/process/user/uid", json!(1000))
+        .set("/process/capabilities", json!({}));
     allow_but(&mut bundle, json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]));
-    let seen = rt.sh(&mut bundle, "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f2; mkdir /dev/shm/x 2>&1 | grep -o 'No space.*'");
+    let seen = rt.sh(
+        &mut bundle,
+        "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f2; mkdir /dev/shm/x 2>&1 | grep -o 'No space.*'",
+    );
     assert_eq!(seen.stdout, "0\n2\nNo space left on device\n");
 }
 
@@ -167,7 +189,12 @@ fn it_holds_without_no_new_privileges_too() {
 fn flags() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    for flags in [json!([]), json!(["SECCOMP_FILTER_FLAG_LOG"]), json!(["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]), json!(["SECCOMP_FILTER_FLAG_TSYNC"])] {
+    for flags in [
+        json!([]),
+        json!(["SECCOMP_FILTER_FLAG_LOG"]),
+        json!(["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]),
+        json!(["SECCOMP_FILTER_FLAG_TSYNC"]),
+    ] {
         allow_but(&mut bundle, json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]));
         bundle.set("/linux/seccomp/flags", flags.clone());
         assert_eq!(mode(&rt, &mut bundle), "2", "{flags}");
@@ -183,7 +210,9 @@ fn notify() {
     let mut bundle = rt.bundle();
     bundle.set("/annotations", json!({"who": "me"}));
     allow_but(&mut bundle, json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]));
-    bundle.set("/linux/seccomp/listenerPath", json!(rt.path("agent"))).set("/linux/seccomp/listenerMetadata", json!("some data"));
+    bundle
+        .set("/linux/seccomp/listenerPath", json!(rt.path("agent")))
+        .set("/linux/seccomp/listenerMetadata", json!("some data"));
     bundle.script("mkdir /dev/shm/one && echo one; mkdir /dev/shm/two || echo refused; ls /dev/shm");
     let run = rt.run_call(&bundle, &[]).spawn();
     let (state, mut fds) = agent.hear();

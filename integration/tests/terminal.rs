@@ -24,7 +24,9 @@ fn the_master_comes_through_the_console_socket() {
     let terminal = socket.terminal();
     assert_eq!(terminal.size(), (91, 37));
     rt.container().start();
-    terminal.send("tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo all of th\"\"em; readlink /proc/self/fd/0\n");
+    terminal.send(
+        "tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo all of th\"\"em; readlink /proc/self/fd/0\n",
+    );
     let seen = terminal.until("all of them");
     assert!(seen.contains("/dev/pts/0") || seen.contains("/dev/console"), "{seen}");
     assert!(seen.contains("37 91"), "{seen}");
@@ -124,8 +126,9 @@ fn a_socket_needs_a_terminal() {
     let socket = FdSocket::new(rt.path("console"));
     let mut bundle = rt.bundle();
     bundle.args(&["true"]).write();
-    let output = rt.call(["create", "--console-socket", socket.arg(), "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
-    output.exits(1).says("cannot use console socket if runc will not detach or allocate tty").one_line();
+    let output =
+        rt.call(["create", "--console-socket", socket.arg(), "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
+    output.exits(1).says("will not detach or allocate tty").one_line();
     bundle.set("/process/terminal", json!(true)).write();
     let output = rt.call(["run", "--console-socket", socket.arg(), "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
     output.exits(1).says("console socket").one_line();
@@ -136,14 +139,20 @@ fn a_socket_nobody_listens_at() {
     let rt = Runtime::new();
     let mut bundle = with_terminal(&rt);
     bundle.args(&["true"]).write();
-    let output = rt.call(["create", "--console-socket", "/no/such/socket", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
+    let output =
+        rt.call(["create", "--console-socket", "/no/such/socket", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
     output.exits(1).says_one_of(&["/no/such/socket", "no such file or directory"]).one_line();
 }
 
 /// Runs a command line in the foreground of a new session which has `slave` for its terminal.
 fn foreground(rt: &Runtime, slave: &Path, args: &[&str]) -> std::process::Child {
     let open = || -> File { OpenOptions::new().read(true).write(true).open(slave).unwrap() };
-    let call = integration::Call::new("setsid").args(["--ctty", "--wait"]).arg(binary::path()).arg("--root").arg(rt.root()).args(args);
+    let call = integration::Call::new("setsid")
+        .args(["--ctty", "--wait"])
+        .arg(binary::path())
+        .arg("--root")
+        .arg(rt.root())
+        .args(args);
     let call = call.env(integration::residue::TAG, rt.tag());
     call.spawn_on(Stdio::from(open()), Stdio::from(open()), Stdio::from(open()))
 }
@@ -180,7 +189,18 @@ fn foreground_exec() {
     let (terminal, slave) = Terminal::open();
     let held = OpenOptions::new().read(true).write(true).custom_flags(0o400).open(&slave).unwrap();
     let before = format!("{:?}", rustix::termios::tcgetattr(&held).unwrap());
-    let mut child = foreground(&rt, &slave, &["exec", "-t", &container.id, "sh", "-c", "trap 'echo got it; exit 4' INT; echo re\"\"ady; while true; do sleep 1000 & wait; done"]);
+    let mut child = foreground(
+        &rt,
+        &slave,
+        &[
+            "exec",
+            "-t",
+            &container.id,
+            "sh",
+            "-c",
+            "trap 'echo got it; exit 4' INT; echo re\"\"ady; while true; do sleep 1000 & wait; done",
+        ],
+    );
     terminal.until("ready");
     terminal.send("\u{3}");
     terminal.until("got it");
@@ -240,4 +260,3 @@ fn a_fake_devpts_in_the_image_is_not_used() {
     rt.call(["run", "--detach", "--console-socket", socket.arg(), "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
     assert_ne!(std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap(), "x\n");
 }
-

@@ -17,7 +17,9 @@ fn update(container: &Container<'_>, flags: &[&str]) {
 fn by_flags() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/resources/memory", json!({"limit": 64 << 20})).set("/linux/resources/pids", json!({"limit": 20}));
+    bundle
+        .set("/linux/resources/memory", json!({"limit": 64 << 20}))
+        .set("/linux/resources/pids", json!({"limit": 20}));
     let container = rt.sleeper(&mut bundle);
     update(&container, &["--memory", "67108864", "--memory-reservation", "33554432"]);
     assert_eq!(read(&rt, "memory", "memory.limit_in_bytes"), "67108864");
@@ -55,7 +57,8 @@ fn by_a_file_and_by_standard_input() {
     let mut bundle = rt.bundle();
     let container = rt.sleeper(&mut bundle);
     let file = rt.path("resources.json");
-    fs::write(&file, json!({"memory": {"limit": 96 << 20}, "cpu": {"shares": 300}, "pids": {"limit": 33}}).to_string()).unwrap();
+    fs::write(&file, json!({"memory": {"limit": 96 << 20}, "cpu": {"shares": 300}, "pids": {"limit": 33}}).to_string())
+        .unwrap();
     for flag in ["--resources", "-r"] {
         update(&container, &[flag, file.to_str().unwrap()]);
     }

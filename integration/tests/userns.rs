@@ -18,7 +18,10 @@ fn root_inside_is_an_ordinary_id_outside() {
     let ids = proc::field(container.pid(), "Gid").unwrap();
     assert_eq!(ids.split_whitespace().collect::<Vec<_>>(), [&id; 4]);
     assert_eq!(proc::read(container.pid(), "uid_map").split_whitespace().collect::<Vec<_>>(), ["0", &id, "65536"]);
-    assert_ne!(proc::link(container.pid(), "ns/user"), std::fs::read_link("/proc/self/ns/user").unwrap().to_str().unwrap());
+    assert_ne!(
+        proc::link(container.pid(), "ns/user"),
+        std::fs::read_link("/proc/self/ns/user").unwrap().to_str().unwrap()
+    );
 }
 
 #[test]
@@ -44,9 +47,20 @@ fn the_usual_mounts_and_devices_are_there() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.userns(BASE, 65536);
-    let seen = rt.sh(&mut bundle, "echo x > /dev/null && head -c 4 /dev/zero | od -An -tx1 && ls -ln /dev/null /dev/tty && mount").ok();
+    let seen = rt
+        .sh(
+            &mut bundle,
+            "echo x > /dev/null && head -c 4 /dev/zero | od -An -tx1 && ls -ln /dev/null /dev/tty && mount",
+        )
+        .ok();
     assert!(seen.contains("00 00 00 00"), "{seen}");
-    for place in ["on /proc type proc", "on /dev type tmpfs", "on /dev/pts type devpts", "on /dev/mqueue type mqueue", "on /sys type sysfs"] {
+    for place in [
+        "on /proc type proc",
+        "on /dev type tmpfs",
+        "on /dev/pts type devpts",
+        "on /dev/mqueue type mqueue",
+        "on /sys type sysfs",
+    ] {
         assert!(seen.contains(place), "{place}: {seen}");
     }
 }
@@ -58,7 +72,15 @@ fn exec_joins_it() {
     bundle.userns(BASE, 65536);
     let container = rt.sleeper(&mut bundle);
     assert_eq!(container.sh("readlink /proc/self/ns/user").word(), proc::link(container.pid(), "ns/user"));
-    assert_eq!(container.exec_call(&["--user", "1000:1000"], &["sh", "-c", "id -u; id -g; cat /proc/self/uid_map"]).go().ok().lines().next(), Some("1000"));
+    assert_eq!(
+        container
+            .exec_call(&["--user", "1000:1000"], &["sh", "-c", "id -u; id -g; cat /proc/self/uid_map"])
+            .go()
+            .ok()
+            .lines()
+            .next(),
+        Some("1000")
+    );
     container.exec_call(&["--user", "100000"], &["true"]).go().exits(255).one_line();
 }
 

@@ -60,6 +60,7 @@ words! {
 macro_rules! operations {
     ($($(#[$doc:meta])* $code:literal $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })*) => {
         /// One operation. Strings are NUL-terminated at their address.
+        #[allow(missing_docs)] // the fields are explained with their operation
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Op { $($(#[$doc])* $name { $($(#[$fdoc])* $field: $type,)* },)* }
 
@@ -140,8 +141,9 @@ operations! {
     9 Symlink { target: Addr, dir: Slot, name: Addr, replace: bool, }
 
     /// Makes the attached mount `root` the process's root: `pivot_root` and the old root detached, or with `pivot` false
-    /// (initramfs) `chroot`. The working directory is the new root.
-    10 Enter { root: Slot, pivot: bool, }
+    /// (initramfs) `chroot`. The working directory is the new root. With `shared` the old root's mounts have peers on the
+    /// host, and are made slaves first: their unmounting must not reach the host.
+    10 Enter { root: Slot, pivot: bool, shared: bool, }
 
     /// Hides `path` below `root`: a directory under `dir` (an empty read-only tmpfs, detached), anything else under
     /// `null` (the host's /dev/null as a detached mount). The first use attaches the mount itself, later ones a
@@ -225,6 +227,9 @@ pub const ATTACH_FRESH: u32 = 4;
 /// [`Op::Attach`]: the target must be made as a directory, without a look at the tree (file systems are directories).
 pub const ATTACH_DIRECTORY: u32 = 8;
 
+/// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
+pub const ATTACH_KEEP_MODE: u32 = 16;
+
 /// [`Op::Filesystem`]: a parameter without a value.
 pub const PARAM_FLAG: u8 = 0;
 /// [`Op::Filesystem`]: a parameter with a value.
@@ -268,7 +273,7 @@ mod tests {
         let bytes = Bytes { at: Addr(crate::wire::BASE + 4096), len: 77 };
         for op in [
             Op::Call { call: 5 | 1 << 33, a: 1, b: 2, c: 3, d: 4, e: 5, f: u64::MAX },
-    Op::Fork { namespaces: 1 << 30 },
+            Op::Fork { namespaces: 1 << 30 },
             Op::Filesystem { kind: Addr(crate::wire::BASE), params: bytes, attrs: 0xf },
             Op::Seccomp { program: bytes, flags: 4, notify: true },
         ] {

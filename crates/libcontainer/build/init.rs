@@ -19,7 +19,8 @@ pub fn build() -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", sources.display());
     let target = variable("TARGET")?;
     let output = Path::new(&variable("OUT_DIR")?).join("hull-init");
-    if !["x86_64", "aarch64", "riscv64"].contains(&variable("CARGO_CFG_TARGET_ARCH")?.as_str()) {
+    let architecture = variable("CARGO_CFG_TARGET_ARCH")?;
+    if !["x86_64", "aarch64", "riscv64"].contains(&architecture.as_str()) {
         return Err(format!("no system calls are known for {target}; there are x86_64, aarch64 and riscv64"));
     }
 
@@ -52,8 +53,9 @@ pub fn build() -> Result<(), String> {
     if !linker.is_bare() {
         rustc.args(["-nostartfiles", "-nostdlib", "-static"].map(|option| format!("-Clink-arg={option}")));
     }
-    // Nothing in the file but what is run, in as few pages as possible.
-    for option in ["--build-id=none", "--no-eh-frame-hdr", "-zmax-page-size=4096", "-znoseparate-code", "-znorelro"] {
+    // Nothing in the file but what is run, in as few pages as possible, of the largest size that a kernel of the architecture has.
+    let page = if architecture == "aarch64" { "-zmax-page-size=65536" } else { "-zmax-page-size=4096" };
+    for option in ["--build-id=none", "--no-eh-frame-hdr", page, "-znoseparate-code", "-znorelro"] {
         rustc.arg(if linker.is_bare() { format!("-Clink-arg={option}") } else { format!("-Clink-arg=-Wl,{option}") });
     }
 

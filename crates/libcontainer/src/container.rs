@@ -49,6 +49,7 @@ pub struct Container {
     /// None for the remains of a creator that was killed before it had written anything.
     record: Option<Box<Record>>,
     config: Config,
+    skipped: Vec<String>,
 }
 
 /// How long `delete` waits for a killed process to be gone.
@@ -57,14 +58,27 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 impl Container {
     pub(crate) fn from_record(store: &Store, id: Id, record: Record) -> Result<Container> {
         let config = record.parsed_config()?;
-        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config })
+        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config, skipped: Vec::new() })
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
         match contents {
             Contents::Record(record) => Container::from_record(store, id, *record),
-            Contents::Unfinished => Ok(Container { store: store.clone(), id, record: None, config: Config::default() }),
+            Contents::Unfinished => {
+                let config = Config::default();
+                Ok(Container { store: store.clone(), id, record: None, config, skipped: Vec::new() })
+            }
         }
+    }
+
+    pub(crate) fn without(self, skipped: Vec<String>) -> Container {
+        Container { skipped, ..self }
+    }
+
+    /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to
+    /// the caller of `create` and `run` only.
+    pub fn done_without(&self) -> &[String] {
+        &self.skipped
     }
 
     /// The id.
@@ -124,10 +138,12 @@ impl Container {
         if !init.alive()? {
             return Ok(Status::Stopped);
         }
-        if record.phase == Phase::Created && waits(init) {
-            return Ok(Status::Created);
-        }
-        Ok(if self.cgroup()?.frozen()? { Status::Paused } else { Status::Running })
+        let frozen = self.location().is_ok_and(|location| !location.hierarchies().is_empty()) && self.cgroup()?.frozen()?;
+        Ok(match frozen {
+            true => Status::Paused,
+            false if record.phase == Phase::Created && waits(init) => Status::Created,
+            false => Status::Running,
+        })
     }
 
     fn unfinished(&self) -> Result<Status> {
@@ -272,11 +288,20 @@ impl Container {
         if status != Status::Stopped && status != Status::Created && !force {
             return Err(self.not_stopped(status));
         }
-        self.kill_everything()?;
+        if creator_is_gone {
+            // Whatever has been started since the record was begun is this container's, also where it is in no
+            // cgroup that could be killed as a whole; what is older was there before.
+            let since = self.record.as_ref().map_or(u64::MAX, |record| record.begun);
+            self.cgroup()?.remove_killing(|pid| Process::observe(pid).is_ok_and(|process| process.start_time >= since))?;
+        } else {
+            if status != Status::Stopped || !self.has_own_pids() {
+                self.kill_everything()?;
+            }
+            self.cgroup()?.remove()?;
+        }
         if let Some(child) = self.child() {
             child.reap();
         }
-        self.cgroup()?.remove()?;
         entry.remove()?;
         let state = self.oci_state("stopped", None).to_json();
         let hooks = &self.config.hooks.poststop;

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::launch;
 use crate::plan::{self, Input, LaunchFacts};
 use crate::process::{Child, Launch};
-use crate::runtime::{cgroups, complete_host, filter_of};
+use crate::runtime::{cgroups, complete_host, filter_of, program_of};
 use crate::spec::names;
 use std::path::PathBuf;
 
@@ -37,6 +37,7 @@ impl Container {
             }
             _ => {}
         }
+        crate::spec::check_process(process)?;
         exec.launch.check(process.terminal)?;
         let stopped = || Error::new(Kind::WrongState, "cannot exec in a stopped container");
         let init = self.init_process().ok_or_else(stopped)?;
@@ -77,6 +78,7 @@ impl Container {
             launch::Launch {
                 config,
                 id: self.id(),
+                program: program_of(process),
                 bundle: self.bundle(),
                 rootfs: self.rootfs(),
                 cgroup: entry,
@@ -84,7 +86,7 @@ impl Container {
                 preserve: exec.launch.preserve_fds,
                 console,
                 start_socket: None,
-                init: Some(init_pidfd),
+                init: Some((init_pidfd, init.pid)),
                 on_pid: &mut on_pid,
             },
         )?;

@@ -141,10 +141,9 @@ impl Runtime {
         let mut making = Making { entry: Some(entry), cgroup: None };
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
-            Ok((record, launched)) => {
-                let entry = making.keep();
-                drop(entry);
-                Ok((Container::from_record(&self.store, id, record)?, launched))
+            Ok((record, launched, skipped)) => {
+                drop(making.keep());
+                Ok((Container::from_record(&self.store, id, record)?.without(skipped), launched))
             }
             Err(error) => Err(making.undo(error)),
         }
@@ -158,13 +157,13 @@ impl Runtime {
         bundle: &Bundle,
         launch: Launch,
         barrier: bool,
-    ) -> Result<(Record, Launched)> {
+    ) -> Result<(Record, Launched, Vec<String>)> {
         let config: &crate::config::Config = bundle.spec();
         let process = process_of(config)?;
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
         let layout = Layout::detect()?;
-        let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id.as_str(), self.driver)?;
+        let mut location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id.as_str(), self.driver)?;
         let filter = filter_of(config, Some(&self.store.beside("seccomp")))?;
 
         let raw = serde_json::value::RawValue::from_string(bundle.raw().to_owned())
@@ -180,10 +179,14 @@ impl Runtime {
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
         let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
-        let mut cgroup = Cgroup::create(&location, resources, &options)?;
-        let cgroup_entry = making.cgroup.insert(cgroup).entry()?;
-        cgroup = Cgroup::open(&location);
-        drop(cgroup);
+        let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
+        let cgroup_entry = cgroup.entry()?;
+        let skipped = cgroup.limits_skipped().to_vec();
+        if *cgroup.location() != location {
+            // Rootless, some hierarchies were not to be had.
+            location = cgroup.location().clone();
+            record.cgroup = serde_json::to_value(&location).unwrap_or_default();
+        }
 
         let home = crate::process::home(process, Some(config), &rootfs);
         let input = Input {
@@ -225,6 +228,7 @@ impl Runtime {
             launch::Launch {
                 config,
                 id: id.as_str(),
+                program: program_of(process),
                 bundle: bundle.dir(),
                 rootfs: &rootfs,
                 cgroup: cgroup_entry,
@@ -249,7 +253,7 @@ impl Runtime {
         };
         let finished: Result<()> = finish();
         match finished.and_then(|()| launched.release()) {
-            Ok(()) => Ok((record, launched)),
+            Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {
                 Child::new(launched.pid, launched.pidfd).end();
                 Err(error)
@@ -327,6 +331,11 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
 
 pub(crate) fn process_of(config: &crate::config::Config) -> Result<&crate::config::Process> {
     config.process.as_ref().ok_or_else(|| Error::spec("process", "a process is required"))
+}
+
+/// The name of a process's program.
+pub(crate) fn program_of(process: &crate::config::Process) -> &str {
+    process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
 }
 
 pub(crate) fn filter_of(config: &crate::config::Config, cache: Option<&Path>) -> Result<Option<Filter>> {

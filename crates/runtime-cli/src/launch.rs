@@ -3,7 +3,7 @@
 use crate::args::{Given, Opt, Takes};
 use crate::failure::Failure;
 use crate::globals::Globals;
-use libcontainer::{Bundle, Console, Launch};
+use libcontainer::{Bundle, Console, Container, Launch};
 use std::path::Path;
 
 /// The options of both verbs.
@@ -54,6 +54,13 @@ pub fn bundle(globals: &Globals, given: &Given) -> Result<Bundle, Failure> {
         globals.log.warning(&warning.to_string());
     }
     Ok(bundle)
+}
+
+/// Logs what the container had to do without for lack of privileges.
+pub fn tell_done_without(globals: &Globals, container: &Container) {
+    for what in container.done_without() {
+        globals.log.warning(&format!("done without: {what}"));
+    }
 }
 
 /// What the options of `create`, `run` and `exec` say about the new process. With `detach`, nobody of hull stays with it.

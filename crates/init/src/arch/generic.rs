@@ -16,6 +16,7 @@ pub const CHDIR: usize = 49;
 pub const FCHDIR: usize = 50;
 pub const CHROOT: usize = 51;
 pub const FCHOWNAT: usize = 54;
+pub const FCHMOD: usize = 52;
 pub const FCHOWN: usize = 55;
 pub const OPENAT: usize = 56;
 pub const CLOSE: usize = 57;

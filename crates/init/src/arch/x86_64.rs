@@ -54,6 +54,7 @@ pub mod nr {
     pub const GETCWD: usize = 79;
     pub const CHDIR: usize = 80;
     pub const FCHDIR: usize = 81;
+    pub const FCHMOD: usize = 91;
     pub const FCHOWN: usize = 93;
     pub const UMASK: usize = 95;
     pub const FSTATFS: usize = 138;

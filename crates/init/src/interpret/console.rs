@@ -42,7 +42,6 @@ impl Run {
         if peer > 2 {
             release(peer);
         }
-        self.object = b"";
         Ok(())
     }
 }

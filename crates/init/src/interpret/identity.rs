@@ -48,7 +48,9 @@ pub fn chdir(path: Text) -> Result<()> {
 
 pub fn time_namespace(proc: Fd, offsets: &[u8]) -> Result<()> {
     process::unshare(process::CLONE_NEWTIME)?;
-    super::write_beneath(proc, c"self/timens_offsets".into(), offsets)?;
+    if !offsets.is_empty() {
+        super::write_beneath(proc, c"self/timens_offsets".into(), offsets)?;
+    }
     // A magic link, of a procfs that the parent has verified.
     let namespace = fs::openat(proc, c"self/ns/time_for_children".into(), 0)?;
     process::setns(namespace, process::CLONE_NEWTIME)?;

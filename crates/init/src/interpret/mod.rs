@@ -55,18 +55,29 @@ pub fn run(plan: Plan) -> ! {
     let conversation = Conversation::new(plan.fd(Slot::SYNC).unwrap_or(-1));
     let attached = [Slot::NONE; 2];
     let (object, log): (&[u8], _) = (b"", [0; TEXT]);
-    let mut run = Run { plan, conversation, umask: 0o22, entered: false, program: None, attached, object, extra: 0, log, logged: 0 };
+    let mut run = Run {
+        plan,
+        conversation,
+        umask: 0o22,
+        entered: false,
+        program: None,
+        attached,
+        object,
+        extra: 0,
+        log,
+        logged: 0,
+    };
     for at in 0..run.plan.count() {
         let Some(step) = run.plan.step(at) else {
             run.conversation.at(at, 0);
             run.conversation.fail(Errno::NOSYS, 0, b"");
         };
         run.conversation.at(at, step.op.code());
+        (run.object, run.extra, run.logged) = (b"", 0, 0);
         match run.perform(&step.op) {
             Ok(fd) => run.plan.set(step.out, fd),
             Err(errno) if errno.0 != 0 && step.skip.contains(&errno.0) => {
                 run.plan.set(step.out, -1);
-                (run.object, run.extra, run.logged) = (b"", 0, 0);
             }
             Err(errno) => run.conversation.fail(errno, run.extra, run.object_of(&step.op)),
         }
@@ -96,7 +107,7 @@ impl Run {
             Op::Filesystem { kind, params, attrs } => return self.filesystem(kind, params, attrs),
             Op::Node { dir, name, mode, device, uid, gid } => self.node(dir, name, mode, device, (uid, gid))?,
             Op::Symlink { target, dir, name, replace } => self.symlink(target, dir, name, replace)?,
-            Op::Enter { root, pivot } => self.enter(root, pivot)?,
+            Op::Enter { root, pivot, shared } => self.enter(root, pivot, shared)?,
             Op::Mask { root, path, null, dir } => self.mask(root, path, null, dir)?,
             Op::Readonly { root, path } => self.readonly(root, path)?,
             Op::Write { dir, path, data } => {
@@ -168,6 +179,7 @@ impl Run {
         let listener = self.plan.fd(listener)?;
         self.conversation.say(crate::wire::CREATED, 0, 0);
         self.conversation.wait();
+        self.conversation.close_below(keep);
         let number = listener as u32;
         let above = if number < keep {
             keep
@@ -230,8 +242,12 @@ pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
     let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
-    // A Rust program ignores SIGPIPE, and any caller may have blocked signals; both would go on into the container.
-    process::default_action(process::SIGPIPE);
+    // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, a daemon may ignore
+    // SIGCHLD (and has no hook's end to wait for then), and any caller may have blocked signals; all that would go
+    // on into the container.
+    for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGPIPE, process::SIGCHLD] {
+        process::default_action(signal);
+    }
     process::unblock_all();
     match Plan::map(plan, table) {
         Ok(plan) => run(plan),

@@ -4,8 +4,27 @@ use super::paths::{self, IN_ROOT, Leaf};
 use super::{Run, release};
 use crate::op::{self, Addr, Bytes, Slot};
 use crate::sys::mount::{self, AT_RECURSIVE, MOUNT_ATTR_RDONLY};
-use crate::sys::{Errno, Fd, Result, Text, fs};
+use crate::sys::{AT_FDCWD, Errno, Fd, Result, Text, fs};
 use crate::wire::TEXT;
+
+/// Gives the root of a new file system the permissions of the directory it will hide; where there is none it keeps its own.
+fn keep_mode(tree: Fd, root: Fd, path: Text) -> Result<()> {
+    let hidden = match fs::openat2(root, path, fs::O_PATH, IN_ROOT) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened?,
+    };
+    let mode = fs::fstat(hidden)?.mode & 0o7777;
+    release(hidden);
+    // The mount's own descriptor is O_PATH, and fchmodat2(2) is younger than hull's oldest kernel.
+    let top = fs::openat(tree, c".".into(), fs::O_DIRECTORY)?;
+    let changed = fs::fchmod(top, u32::from(mode));
+    release(top);
+    changed
+}
+
+fn is_directory(fd: Fd) -> Result<bool> {
+    Ok(fs::fstat(fd)?.kind() == fs::S_IFDIR)
+}
 
 impl Run {
     pub(super) fn attach(&mut self, tree: Slot, root: Slot, path: Addr, flags: u32) -> Result<()> {
@@ -22,8 +41,15 @@ impl Run {
             op::ATTACH_NO_FOLLOW => paths::NO_FOLLOW,
             _ => paths::NO_SYMLINK,
         };
+        if flags & op::ATTACH_KEEP_MODE != 0 {
+            keep_mode(tree, root, path)?;
+        }
         let target = paths::reach(root, path, leaf, how)?;
-        mount::move_mount(tree, target, Text::EMPTY)?;
+        match mount::move_mount(tree, target, Text::EMPTY) {
+            // The kernel does not say which of its rules was broken; this one people meet.
+            Err(Errno::INVAL) if is_directory(tree)? != is_directory(target)? => return Err(Errno::NOTDIR),
+            moved => moved?,
+        }
         release(target);
         Ok(())
     }
@@ -81,12 +107,18 @@ impl Run {
         }
     }
 
-    pub(super) fn enter(&mut self, root: Slot, pivot: bool) -> Result<()> {
+    pub(super) fn enter(&mut self, root: Slot, pivot: bool, shared: bool) -> Result<()> {
+        const SLAVE: [u64; 4] = [0, 0, 1 << 19, 0];
         let root = self.plan.fd(root)?;
+        let old = if shared { Some(fs::openat(AT_FDCWD, c"/".into(), fs::O_PATH | fs::O_DIRECTORY)?) } else { None };
         fs::fchdir(root)?;
         if pivot {
             // The old root then lies on top of the new one, where the working directory, as a mount point, leads to it.
             mount::pivot_here()?;
+            if let Some(old) = old {
+                mount::set_attributes(old, &SLAVE, AT_RECURSIVE)?;
+                release(old);
+            }
             return mount::detach_here();
         }
         fs::chroot(c".".into())

@@ -44,6 +44,14 @@ impl Leaf {
         }
     }
 
+    /// What is opened where it is there already.
+    fn flags(self) -> u64 {
+        match self {
+            Leaf::Directory(_) => fs::O_PATH | fs::O_DIRECTORY,
+            Leaf::Like(_) => fs::O_PATH,
+        }
+    }
+
     /// Makes it as `name` in `dir`.
     pub fn make(self, dir: Fd, name: Text) -> Result<()> {
         match self {
@@ -55,7 +63,7 @@ impl Leaf {
 
 /// The place `path` below `root` as an `O_PATH` descriptor, made if it is missing.
 pub fn reach(root: Fd, path: Text, leaf: Leaf, how: How) -> Result<Fd> {
-    match fs::openat2(root, path, fs::O_PATH | how.flags, how.resolve) {
+    match fs::openat2(root, path, leaf.flags() | how.flags, how.resolve) {
         Err(Errno::NOENT) => make(root, path, leaf, how),
         found => found,
     }
@@ -76,7 +84,7 @@ fn make(root: Fd, path: Text, leaf: Leaf, how: How) -> Result<Fd> {
         if let Some(place) = made? {
             return Ok(place);
         }
-        match fs::openat2(root, walk.text(), fs::O_PATH | how.flags, how.resolve) {
+        match fs::openat2(root, walk.text(), leaf.flags() | how.flags, how.resolve) {
             Err(Errno::NOENT) => {}
             found => return found,
         }
@@ -104,11 +112,10 @@ impl Walk {
         Ok(())
     }
 
-    /// Where the component before `end` begins and ends; slashes around it are not part of it.
-    fn component_before(&self, end: usize) -> (usize, usize) {
+    /// Where the component before `end` begins.
+    fn component_before(&self, end: usize) -> usize {
         let end = self.path[..end].iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        let start = self.path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        (start, end)
+        self.path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)
     }
 
     /// The component from `start` on, as one that ends there; [`Walk::rejoin`] makes it part of the path again.
@@ -129,7 +136,7 @@ impl Walk {
     fn existing(&mut self, root: Fd, how: How) -> Result<(Fd, usize)> {
         let mut at = self.len;
         loop {
-            (at, _) = self.component_before(at);
+            at = self.component_before(at);
             if at == 0 || self.path[..at].iter().all(|byte| *byte == b'/') {
                 return Ok((root, at));
             }
@@ -195,7 +202,11 @@ impl Walk {
         // SAFETY: the component has been ended with NUL.
         let target = fs::readlinkat(dir, unsafe { Text::at(self.path[start..].as_ptr()) }, &mut link.path);
         self.rejoin(end);
-        link.len = target?;
+        link.len = match target {
+            // It has become something else: the next walk will see what.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            target => target?,
+        };
         if link.len == PATH_MAX {
             return Err(Errno::NAMETOOLONG);
         }
@@ -226,8 +237,7 @@ fn step(dir: Fd, name: Text, leaf: Leaf, last: bool, how: How) -> Result<Next> {
         },
         made => made?,
     }
-    let directory = if last { 0 } else { fs::O_DIRECTORY };
-    match fs::openat(dir, name, fs::O_PATH | fs::O_NOFOLLOW | directory) {
+    match fs::openat(dir, name, leaf.flags() | fs::O_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(Next::Again),
         place => place.map(Next::Into),
     }

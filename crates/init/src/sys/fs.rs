@@ -204,6 +204,12 @@ pub fn fchownat(dir: Fd, path: Text, uid: u32, gid: u32, flags: u64) -> Result<(
     unsafe { call!(nr::FCHOWNAT, dir, path.as_ptr(), uid, gid, flags) }.map(drop)
 }
 
+/// fchmod(2).
+pub fn fchmod(fd: Fd, mode: u32) -> Result<()> {
+    // SAFETY: touches no memory.
+    unsafe { call!(nr::FCHMOD, fd, mode) }.map(drop)
+}
+
 /// fchmodat2(2) on the descriptor itself, which may be O_PATH. ENOSYS before Linux 6.6.
 pub fn chmod(fd: Fd, mode: u32) -> Result<()> {
     // SAFETY: the empty string is static.

@@ -17,11 +17,18 @@ pub const PR_CAP_AMBIENT: u32 = 47;
 /// prctl(2): raises one in it.
 pub const PR_CAP_AMBIENT_RAISE: usize = 2;
 
-/// A broken pipe.
-pub const SIGPIPE: u32 = 13;
+/// The terminal is gone.
+pub const SIGHUP: u32 = 1;
+/// The terminal's interrupt.
+pub const SIGINT: u32 = 2;
+/// The terminal's quit.
+pub const SIGQUIT: u32 = 3;
 /// The end, without a choice.
 pub const SIGKILL: u32 = 9;
-const SIGCHLD: u64 = 17;
+/// A broken pipe.
+pub const SIGPIPE: u32 = 13;
+/// The end of a child.
+pub const SIGCHLD: u32 = 17;
 
 /// Ends the process: exit_group(2).
 pub fn exit(code: i32) -> ! {
@@ -45,7 +52,7 @@ pub fn getpid() -> i32 {
 pub unsafe fn clone_sibling(pid: &AtomicI32, namespaces: u64) -> Result<i32> {
     const CLONE_PARENT: u64 = 0x8000;
     const CLONE_PARENT_SETTID: u64 = 0x100000;
-    let flags = CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD | namespaces;
+    let flags = CLONE_PARENT | CLONE_PARENT_SETTID | u64::from(SIGCHLD) | namespaces;
     // SAFETY: without CLONE_VM the copy has its own memory; the kernel writes the pid into an i32.
     unsafe { call!(nr::CLONE, flags, 0, pid.as_ptr()) }.map(|pid| pid as i32)
 }
@@ -58,7 +65,7 @@ pub unsafe fn clone_child() -> Result<(i32, Fd)> {
     const CLONE_PIDFD: u64 = 0x1000;
     let mut pidfd: Fd = -1;
     // SAFETY: without CLONE_VM the child has its own memory; the kernel writes the pidfd into an i32.
-    let pid = unsafe { call!(nr::CLONE, CLONE_PIDFD | SIGCHLD, 0, &raw mut pidfd) }?;
+    let pid = unsafe { call!(nr::CLONE, CLONE_PIDFD | u64::from(SIGCHLD), 0, &raw mut pidfd) }?;
     Ok((pid as i32, pidfd))
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Applier<'a> {
     pub places: Vec<Place<'a>>,
     /// Do without what is not permitted or not there, and say so.
     pub lenient: bool,
+    /// The container has no cgroup of its own, on request.
+    pub unmanaged: bool,
     pub skipped: Vec<String>,
 }
 
@@ -39,6 +41,7 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let mut applier = Applier {
         places: location.hierarchies.iter().map(place).collect(),
         lenient: location.disabled,
+        unmanaged: location.disabled,
         skipped: Vec::new(),
     };
     applier.limits(&limits)?;
@@ -54,8 +57,14 @@ impl Applier<'_> {
     pub fn limits(&mut self, limits: &Limits) -> Result<()> {
         self.skipped.extend(limits.ignored.iter().cloned());
         for asked in &limits.asked {
-            let result = self.limit(asked);
-            self.tolerate(result)?;
+            match self.limit(asked) {
+                // Nobody's cgroup: the caller has said that limits are not hull's affair.
+                Err(error) if self.unmanaged => self.skipped.push(error.to_string()),
+                Err(error) if self.lenient && not_permitted(error.raw_os_error()) => {
+                    return Err(error.hint("the cgroup is not delegated to this user"));
+                }
+                result => result?,
+            }
         }
         Ok(())
     }
@@ -73,7 +82,7 @@ impl Applier<'_> {
                 Setting::Unified { .. } => "unified resources need cgroup v2, which is not mounted".to_owned(),
                 _ => format!("the cgroup controller \"{name}\" is not available"),
             };
-            return Err(Error::new(Kind::Unsupported, what).field(&asked.field).object(name));
+            return Err(Error::new(Kind::Unsupported, what).field(first_field(&v1::render(asked), asked)).object(name));
         };
         if let Setting::Memory { limit, total, check: true } = &asked.setting {
             check_usage(&place.dir, *limit, *total)?;
@@ -82,9 +91,8 @@ impl Applier<'_> {
         let writes = v2::render(asked, &current)?;
         match write_group(&place.dir, &writes) {
             // As the controllers of a cgroup are mostly there, we do not ask before.
-            Err((_, Errno::NOENT)) => {
-                enable(place, v2::controller(&asked.setting)).map_err(|error| error.field(&asked.field))?
-            }
+            Err((_, Errno::NOENT)) => enable(place, v2::controller(&asked.setting))
+                .map_err(|error| error.field(first_field(&writes, asked)))?,
             other => return other.map_err(|(write, errno)| refused(&place.dir, write, errno)),
         }
         write_group(&place.dir, &writes).map_err(|(write, errno)| refused(&place.dir, write, errno))
@@ -118,6 +126,11 @@ impl Applier<'_> {
             other => other,
         }
     }
+}
+
+/// The nearest name of what was asked for.
+fn first_field(writes: &[Write], asked: &Asked) -> String {
+    writes.first().map_or(&asked.field, |write| &write.field).clone()
 }
 
 /// Whether the kernel refused because of who we are.
@@ -251,4 +264,34 @@ fn devices_of_v2(place: &mut Place<'_>, policy: &Policy) -> Result<()> {
             .map_err(|errno| failed("take a device program from", errno))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_below_the_usage_is_refused_before_it_kills() {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::write(temporary.path().join("memory.current"), "1000\n").unwrap();
+        let dir = Dir::at(temporary.path());
+        let field =
+            |limit, total| check_usage(&dir, limit, total).err().map(|error| error.config_field().unwrap().to_owned());
+        assert_eq!(field(Some(Bound::At(1001)), Some(Bound::Max)), None);
+        assert_eq!(field(Some(Bound::At(1000)), None).unwrap(), "linux.resources.memory.limit");
+        assert_eq!(field(Some(Bound::At(5)), Some(Bound::At(6))).unwrap(), "linux.resources.memory.swap");
+    }
+
+    #[test]
+    fn what_stands_is_read_where_it_counts() {
+        let temporary = tempfile::tempdir().unwrap();
+        for (file, text) in [("memory.max", "max\n"), ("memory.swap.max", "5\n"), ("cpu.max", "7000 100000\n")] {
+            std::fs::write(temporary.path().join(file), text).unwrap();
+        }
+        let dir = Dir::at(temporary.path());
+        let memory = Setting::Memory { limit: None, total: None, check: false };
+        assert_eq!(current(&dir, &memory), Current { memory: Some(Bound::Max), swap: Some(Bound::At(5)), quota: None });
+        let period = Setting::CpuBandwidth { quota: None, period: Some(1), burst: None };
+        assert_eq!(current(&dir, &period).quota, Some(Bound::At(7000)));
+    }
 }

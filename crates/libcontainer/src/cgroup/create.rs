@@ -3,12 +3,13 @@
 use super::apply::{Applier, DEVICES, Place, enable_all, not_permitted};
 use super::devices::Policy;
 use super::dir::{Dir, value_of};
+use super::layout::{ROOT, memberships, own_memberships};
 use super::limits::{Bound, Limits, Setting};
-use super::location::{Hierarchy, Location};
+use super::location::{Hierarchy, Location, clean};
 use super::{Cgroup, Options};
 use crate::config::Resources;
 use crate::error::{Error, Kind, Result};
-use rustix::fs::Mode;
+use rustix::fs::{Access, AtFlags, CWD, Mode};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,7 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let mut new = Vec::new();
     let mut kept = Vec::new();
     for hierarchy in std::mem::take(&mut location.hierarchies) {
-        match directory(&mut made, &hierarchy) {
+        match directory(&mut made, &hierarchy, options.rootless) {
             Ok(is_new) => {
                 new.push(is_new);
                 kept.push(hierarchy);
@@ -84,7 +85,7 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
         .zip(new)
         .map(|(hierarchy, new)| Place { hierarchy, dir: Dir::at(&hierarchy.path), new })
         .collect();
-    let mut applier = Applier { places, lenient: options.rootless || location.disabled, skipped };
+    let mut applier = Applier { places, lenient: options.rootless || location.disabled, unmanaged: location.disabled, skipped };
     if location.is_v2() {
         let path = &location.hierarchies[0].path;
         applier.places[0].dir = Dir::open(path).map_err(|errno| Dir::at(path).failed("open", "", errno))?;
@@ -114,13 +115,17 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
 }
 
 /// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists.
-fn directory(made: &mut Made, hierarchy: &Hierarchy) -> Result<bool> {
+fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<bool> {
+    if rootless && hierarchy.is_v2() {
+        check_way_in(hierarchy)?;
+    }
     let before = made.0.len();
     let new = made.directory(&hierarchy.path)?;
     if !new {
         check_unused(hierarchy)?;
     }
-    if hierarchy.is_v2() && made.0[before..].len() > usize::from(new) {
+    // Beside version 1 it is that which counts.
+    if hierarchy.mount == Path::new(ROOT) && made.0[before..].len() > usize::from(new) {
         enable_all(hierarchy);
     }
     if hierarchy.has("cpuset")
@@ -129,6 +134,18 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy) -> Result<bool> {
         inherit_cpuset(parent, &hierarchy.mount, false)?;
     }
     Ok(new)
+}
+
+/// An ordinary user may own a cgroup and yet not be let in: the kernel wants the right to move processes also in the nearest
+/// cgroup that is above both here and there (cgroup-v2.rst, "Delegation Containment").
+fn check_way_in(hierarchy: &Hierarchy) -> Result<()> {
+    let text = own_memberships()?;
+    let own = memberships(&text).find(|(names, _)| names.is_empty()).map_or("/", |(_, path)| path);
+    let here = hierarchy.mount.join(clean(own));
+    let common = hierarchy.path.ancestors().find(|above| here.starts_with(above)).unwrap_or(&hierarchy.mount);
+    let procs = common.join("cgroup.procs");
+    rustix::fs::accessat(CWD, &procs, Access::WRITE_OK, AtFlags::EACCESS)
+        .map_err(|errno| Dir::at(common).failed("move a process out of", "", errno))
 }
 
 fn check_unused(hierarchy: &Hierarchy) -> Result<()> {

@@ -84,7 +84,7 @@ pub(crate) struct Policy {
 }
 
 /// What every container may use whatever its config says: the devices which the runtime specification has made for it,
-/// its terminals, and making any device file (which is harmless where opening it is not allowed).
+/// its terminals, tun, and making any device file (which is harmless where opening it is not allowed).
 const ALWAYS: [(Kind, Option<u32>, Option<u32>, Access); 11] = [
     (Kind::Char, None, None, Access::MKNOD),
     (Kind::Block, None, None, Access::MKNOD),
@@ -94,9 +94,9 @@ const ALWAYS: [(Kind, Option<u32>, Option<u32>, Access); 11] = [
     (Kind::Char, Some(1), Some(8), Access::ALL),
     (Kind::Char, Some(1), Some(9), Access::ALL),
     (Kind::Char, Some(5), Some(0), Access::ALL),
-    (Kind::Char, Some(5), Some(1), Access::ALL),
     (Kind::Char, Some(5), Some(2), Access::ALL),
     (Kind::Char, Some(136), None, Access::ALL),
+    (Kind::Char, Some(10), Some(200), Access::ALL),
 ];
 
 impl Policy {
@@ -202,6 +202,25 @@ impl Policy {
     /// # Errors
     /// `Unsupported` with the field of a rule that takes part of an exception back, which version 1 cannot express.
     pub fn exceptions(&self) -> Result<Exceptions> {
+        self.exceptions_to_default()
+            .or_else(|error| self.with_other_default().exceptions_to_default().map_err(|_| error))
+    }
+
+    /// The same rules on the opposite default.
+    fn with_other_default(&self) -> Policy {
+        let all = |kind| Rule {
+            allow: self.default_allow,
+            devices: Devices { kind, major: None, minor: None },
+            access: Access::ALL,
+            origin: None,
+        };
+        let rules = [Kind::Char, Kind::Block].map(all).into_iter().chain(self.rules.iter().cloned()).collect();
+        let mut policy = Policy { default_allow: !self.default_allow, rules };
+        policy.reduce();
+        policy
+    }
+
+    fn exceptions_to_default(&self) -> Result<Exceptions> {
         let mut entries: BTreeMap<Devices, Access> = BTreeMap::new();
         for rule in &self.rules {
             if rule.allow != self.default_allow {
@@ -221,7 +240,7 @@ impl Policy {
                     let error = Error::new(ErrorKind::Unsupported, what);
                     return Err(match rule.origin {
                         Some(index) => error.field(format!("linux.resources.devices[{index}]")),
-                        None => error,
+                        None => error.field("linux.resources.devices"),
                     });
                 }
             }

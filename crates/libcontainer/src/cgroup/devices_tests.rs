@@ -16,13 +16,18 @@ pub(crate) fn allowed(policy: &Policy, kind: Kind, major: u32, minor: u32, acces
     })
 }
 
-/// Random rule lists over few numbers, so that they overlap.
-pub(crate) fn random_policies(seed: u64, count: usize) -> Vec<Policy> {
+/// Numbers below what is asked for, the same in every run.
+fn random(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed;
-    let mut next = move |below: u64| {
+    move |below| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
-    };
+    }
+}
+
+/// Random rule lists over few numbers, so that they overlap.
+pub(crate) fn random_policies(seed: u64, count: usize) -> Vec<Policy> {
+    let mut next = random(seed);
     let mut all = Vec::new();
     for _ in 0..count {
         let mut policy = Policy { default_allow: next(2) == 0, rules: Vec::new() };
@@ -39,6 +44,21 @@ pub(crate) fn random_policies(seed: u64, count: usize) -> Vec<Policy> {
             });
         }
         all.push(policy);
+    }
+    all
+}
+
+/// Random sets of minor numbers of one major number, dense and sparse.
+pub(crate) fn random_minors(seed: u64, count: usize) -> Vec<Policy> {
+    let mut next = random(seed);
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let (default_allow, below, density) = (next(2) == 0, 2 + next(39), 1 + next(4));
+        let minors = (0..below as u32).filter(|_| next(density + 1) != 0);
+        let devices = minors.map(|minor| Devices { kind: Kind::Char, major: Some(1), minor: Some(minor) });
+        let rules =
+            devices.map(|devices| Rule { allow: !default_allow, devices, access: Access::ALL, origin: Some(0) });
+        all.push(Policy { default_allow, rules: rules.collect() });
     }
     all
 }
@@ -131,7 +151,7 @@ fn version_1_decides_as_the_rules_mean() {
             );
         }
     }
-    assert!(expressed > 200, "{expressed}");
+    assert!(expressed > 1000, "{expressed}");
 }
 
 #[test]
@@ -192,6 +212,14 @@ fn version_1_refuses_a_hole_and_names_the_rule() {
     let json = r#"[{"allow":true,"type":"c","major":10,"access":"rwm"},{"allow":false,"type":"c","major":10,"minor":5,"access":"w"}]"#;
     let error = policy(json).unwrap().exceptions().unwrap_err();
     assert_eq!((error.kind(), error.config_field()), (ErrorKind::Unsupported, Some("linux.resources.devices[1]")));
+}
+
+#[test]
+fn version_1_takes_the_default_that_can_say_it() {
+    let json = r#"[{"allow":true,"access":"rwm"},{"allow":false,"type":"c","access":"rwm"}]"#;
+    let exceptions = policy(json).unwrap().exceptions().unwrap();
+    assert!(!exceptions.default_allow);
+    assert!(exceptions.writes(None).contains(&("devices.allow", "b *:* rwm".to_owned())));
 }
 
 #[test]

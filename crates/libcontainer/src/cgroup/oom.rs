@@ -132,3 +132,25 @@ fn drain(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of version 2 in an ordinary directory: what matters is that they change.
+    #[test]
+    fn version_2_tells_kills_and_the_end() {
+        let temporary = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| std::fs::write(temporary.path().join(file), text).unwrap();
+        write("memory.events", "low 0\noom 3\noom_kill 2\n");
+        write("cgroup.events", "populated 1\nfrozen 0\n");
+        let mut events = subscribe_v2(Dir::at(temporary.path())).unwrap();
+        assert_eq!(events.read().unwrap(), None);
+        write("memory.events", "low 1\noom 3\noom_kill 2\n");
+        assert_eq!(events.read().unwrap(), None, "memory pressure is no kill");
+        write("memory.events", "low 1\noom 4\noom_kill 3\n");
+        assert_eq!(events.read().unwrap(), Some(OomEvent::Oom));
+        write("cgroup.events", "populated 0\nfrozen 0\n");
+        assert_eq!(events.read().unwrap(), Some(OomEvent::Gone));
+    }
+}

@@ -41,18 +41,24 @@ impl Cgroup {
     }
 
     /// Kills every process. When it returns each is dead or has the signal; [`Cgroup::remove`] and [`Cgroup::wait_empty`] wait.
+    /// In a cgroup that is gone there is nobody to kill.
     ///
     /// # Errors
     /// `Unsupported` if the container has no cgroup, `System` if the kernel refuses.
     pub fn kill(&self) -> Result<()> {
+        match self.kill_members() {
+            Err(error) if is_gone(&error) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn kill_members(&self) -> Result<()> {
         if let Some(hierarchy) = self.hierarchy("").filter(|_| self.location.is_v2()) {
             let dir = Dir::at(&hierarchy.path);
             return match dir.write("cgroup.kill", "1") {
-                Ok(()) | Err(Errno::NODEV) => Ok(()),
-                Err(Errno::NOENT) if Dir::open(dir.path()).is_err() => Ok(()),
-                // A threaded cgroup has no cgroup.kill that works.
+                // A threaded cgroup cannot be killed as a whole.
                 Err(Errno::OPNOTSUPP) => kill_each(&dir),
-                Err(errno) => Err(dir.failed("write", "cgroup.kill", errno)),
+                other => other.map_err(|errno| dir.failed("write", "cgroup.kill", errno)),
             };
         }
         let members = self.members()?;
@@ -93,9 +99,14 @@ impl Cgroup {
 pub(super) fn wait_by_event(dir: &Dir, deadline: Instant) -> Result<bool> {
     match EventFile::open(dir) {
         Ok(events) => events.wait_for("populated", 0, deadline),
-        Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => Ok(true),
+        Err(error) if is_gone(&error) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the cgroup was removed.
+fn is_gone(error: &Error) -> bool {
+    [Errno::NOENT, Errno::NODEV].map(|errno| Some(errno.raw_os_error())).contains(&error.raw_os_error())
 }
 
 /// Waits until a cgroup lists no process, by waiting for each.
@@ -103,7 +114,7 @@ pub(super) fn wait_by_process(dir: &Dir, deadline: Instant) -> Result<bool> {
     loop {
         let pids = match dir.processes() {
             Ok(pids) => pids,
-            Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => return Ok(true),
+            Err(error) if is_gone(&error) => return Ok(true),
             Err(error) => return Err(error),
         };
         if pids.is_empty() {

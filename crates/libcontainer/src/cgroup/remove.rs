@@ -6,6 +6,7 @@ use super::processes::{wait_by_event, wait_by_process};
 use super::{Cgroup, PATIENCE};
 use crate::error::Result;
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::time::Instant;
 
 impl Cgroup {
@@ -15,17 +16,39 @@ impl Cgroup {
     /// # Errors
     /// `System`: a process stays (`EBUSY`), or the kernel refuses. The other hierarchies are removed all the same.
     pub fn remove(&self) -> Result<()> {
+        self.remove_killing(|_| false)
+    }
+
+    /// As [`Cgroup::remove`], and kills what `ours` says is to be killed, in whichever hierarchy it is: a process whose creator
+    /// was killed may still be on its way from one to the next.
+    ///
+    /// # Errors
+    /// As [`Cgroup::remove`].
+    pub fn remove_killing(&self, ours: impl Fn(i32) -> bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut result = Ok(());
         for hierarchy in &self.location.hierarchies {
-            let removed = remove(hierarchy, deadline);
+            let removed = remove(hierarchy, deadline, &ours);
             result = result.and(removed);
         }
         result
     }
 }
 
-fn remove(hierarchy: &Hierarchy, deadline: Instant) -> Result<()> {
+fn kill(dir: &Dir, ours: &impl Fn(i32) -> bool) -> Result<()> {
+    for pid in dir.processes()? {
+        let Some(pid) = Pid::from_raw(pid) else { continue };
+        // Seen in the list after the pidfd was opened, the process is the one that is meant.
+        if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty())
+            && ours(pid.as_raw_nonzero().get())
+        {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL); // it may have ended
+        }
+    }
+    Ok(())
+}
+
+fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
     let dir = Dir::at(&hierarchy.path);
     loop {
         match rustix::fs::rmdir(dir.path()) {
@@ -43,6 +66,10 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant) -> Result<()> {
         match rustix::fs::rmdir(dir.path()) {
             Err(Errno::BUSY) => {}
             _ => continue,
+        }
+        match kill(&dir, ours) {
+            Err(error) if error.raw_os_error() != Some(Errno::NOENT.raw_os_error()) => return Err(error),
+            _ => {}
         }
         let gone = if hierarchy.is_v2() { wait_by_event(&dir, deadline)? } else { wait_by_process(&dir, deadline)? };
         if !gone || Instant::now() >= deadline {

@@ -1,7 +1,7 @@
 //! Limits as the files of cgroup version 2.
 
 use super::limits::{Asked, Bound, Rate, Setting};
-use super::v1::rdma;
+use super::v1::{self, rdma};
 use super::write::{Absent, Write};
 use crate::error::{Error, Kind, Result};
 
@@ -47,7 +47,11 @@ pub(crate) fn render(asked: &Asked, current: &Current) -> Result<Vec<Write>> {
     let field = asked.field.as_str();
     let one = |file: &str, value: &dyn ToString| Ok(vec![Write::new(file, value.to_string(), field)]);
     let part = |file: &str, value: String, name: &str| Write::new(file, value, format!("{field}.{name}"));
-    let none = |what: &str| Err(Error::new(Kind::Unsupported, format!("cgroup v2 has no {what}")).field(field));
+    let none = |what: &str| {
+        // The first part that version 1 would write has the nearest field.
+        let field = v1::render(asked).first().map_or(field.to_owned(), |write| write.field.clone());
+        Err(Error::new(Kind::Unsupported, format!("cgroup v2 has no {what}")).field(field))
+    };
     match &asked.setting {
         Setting::Memory { limit, total, .. } => {
             let mut writes = Vec::new();
@@ -263,7 +267,7 @@ mod tests {
         let cases = [
             (r#"{"memory":{"swappiness":1}}"#, "linux.resources.memory.swappiness"),
             (r#"{"memory":{"disableOOMKiller":true}}"#, "linux.resources.memory.disableOOMKiller"),
-            (r#"{"cpu":{"realtimeRuntime":1}}"#, "linux.resources.cpu"),
+            (r#"{"cpu":{"realtimeRuntime":1}}"#, "linux.resources.cpu.realtimeRuntime"),
             (r#"{"network":{"classID":1}}"#, "linux.resources.network.classID"),
             (r#"{"blockIO":{"leafWeight":10}}"#, "linux.resources.blockIO.leafWeight"),
         ];

@@ -43,7 +43,12 @@ fn listener(launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, number: i32) -
     let fd = rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty())
         .map_err(|errno| Error::sys("take over the seccomp listener", errno).field(field))?;
     let Some(seccomp) = &launch.config.linux.seccomp else { return Ok(()) };
-    let state = state(launch, pid).to_json();
+    // The state is the container's, the pid the process's.
+    let state = match &launch.init {
+        Some((_, init)) => State { status: "running", ..state(launch, *init) },
+        None => state(launch, pid),
+    };
+    let state = state.to_json();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
     let message = serde_json::json!({
         "ociVersion": crate::state::oci::VERSION,

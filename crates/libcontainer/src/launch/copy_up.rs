@@ -13,9 +13,11 @@ pub(super) fn tmpfs(root: &Path, from: &str, params: &[(String, Option<String>)]
     let failed = |errno| Error::sys(format!("copy /{from} into its tmpfs"), errno);
     let read_only = libc::MOUNT_ATTR_RDONLY;
     let mount = sys::mount::file_system("tmpfs", params, attrs & !read_only).map_err(failed)?;
+    // A mount's own descriptor is O_PATH.
+    let top = sys::mount::reopen(mount.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
     match in_root(&rootfs(root).map_err(failed)?, from, OFlags::RDONLY | OFlags::DIRECTORY) {
         Ok(source) => {
-            copy_owner(source.as_fd(), mount.as_fd()).and_then(|()| copy_dir(source.as_fd(), mount.as_fd())).map_err(failed)?;
+            copy_dir(source.as_fd(), top.as_fd()).and_then(|()| copy_owner(source.as_fd(), top.as_fd())).map_err(failed)?;
         }
         Err(Errno::NOENT | Errno::NOTDIR) => {}
         Err(errno) => return Err(failed(errno)),

@@ -2,14 +2,14 @@
 
 use crate::config::Hook;
 use crate::error::{Error, Kind, Result};
-use crate::sys::clone::{Program, program};
+use crate::sys::clone::{Program, Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,73 +24,82 @@ pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Re
 }
 
 fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
-    let failed = |errno: Errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
-    let text = |text: &str| CString::new(text).map_err(|_| failed(Errno::INVAL));
-    let path = text(&hook.path)?;
-    let argv = match hook.args.as_slice() {
-        [] => vec![path.clone()],
-        args => args.iter().map(|arg| text(arg)).collect::<Result<_>>()?,
+    let failed = |errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
+    let text = |text: &[u8]| CString::new(text).map_err(|_| failed(Errno::INVAL));
+    let path = text(hook.path.as_bytes())?;
+    let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
+    let args = args.iter().map(|arg| text(arg.as_bytes())).collect::<Result<Vec<_>>>()?;
+    // A hook without variables of its own has the runtime's, as with runc.
+    let env = match hook.env.as_slice() {
+        [] => std::env::vars_os().map(|(k, v)| text(&[k.as_bytes(), b"=", v.as_bytes()].concat())).collect::<Result<Vec<_>>>()?,
+        env => env.iter().map(|var| text(var.as_bytes())).collect::<Result<Vec<_>>>()?,
     };
-    let envp = match hook.env.as_slice() {
-        [] => own_environment(),
-        env => env.iter().map(|variable| text(variable)).collect::<Result<_>>()?,
-    };
-    let cwd = rustix::fs::open(cwd, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| Error::sys(format!("run {:?} in {cwd:?}", hook.path), errno).with_kind(Kind::Hook))?;
-    let input = input(state).map_err(failed)?;
-    let what = Program { path: &path, argv: &argv, envp: &envp, cwd: cwd.as_fd(), input: input.as_fd() };
-    let child = program(&what).map_err(failed)?.pidfd;
-    let Some(status) = wait(&child, hook.timeout).map_err(failed)? else {
+    let cwd = text(cwd.as_os_str().as_bytes())?;
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+    // Above the standard streams, which are put in place one after the other.
+    let input = rustix::io::fcntl_dupfd_cloexec(&read, 3).map_err(failed)?;
+    let spawned = spawn(&Spawn {
+        namespaces: 0,
+        cgroup: None,
+        program: Program::At(&path),
+        args: &args,
+        env: &env,
+        cwd: Some(&cwd),
+        keep: &[],
+        stdio: [input.as_raw_fd(), 1, 2],
+        preserve: 0,
+    })
+    .map_err(|error| Error::new(Kind::Hook, format!("run {:?}", hook.path)).errno(error.raw_os_error().unwrap_or(0)))?;
+    drop(input);
+    let ended = converse(read, write, &spawned.pidfd, state.as_bytes(), hook.timeout).map_err(failed);
+    if !matches!(ended, Ok(true)) {
+        let _ = rustix::process::pidfd_send_signal(&spawned.pidfd, Signal::KILL); // it may have ended already
+    }
+    let wait = || rustix::process::waitid(WaitId::PidFd(spawned.pidfd.as_fd()), WaitIdOptions::EXITED);
+    let status = rustix::io::retry_on_intr(wait).map_err(failed)?;
+    if !ended? {
         let what = format!("{:?} ran longer than its timeout of {} s", hook.path, hook.timeout.unwrap_or(0));
         return Err(Error::new(Kind::Hook, what));
-    };
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(0), _) => Ok(()),
-        (Some(code), _) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
-        (None, signal) => Err(Error::new(Kind::Hook, format!("{:?}: signal {}", hook.path, signal.unwrap_or(0)))),
+    }
+    match status.map(|status| (status.exit_status(), status.terminating_signal())) {
+        Some((Some(0), _)) => Ok(()),
+        Some((Some(code), _)) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
+        other => {
+            let signal = other.and_then(|(_, signal)| signal).unwrap_or(0);
+            Err(Error::new(Kind::Hook, format!("{:?}: signal {signal}", hook.path)))
+        }
     }
 }
 
-/// What a hook without an environment of its own gets.
-fn own_environment() -> Vec<CString> {
-    let line = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        let mut line = name.into_vec();
-        line.push(b'=');
-        line.extend(value.into_vec());
-        CString::new(line).ok()
-    };
-    std::env::vars_os().filter_map(line).collect()
-}
-
-/// A file with the state, to read from its start: unlike a pipe it takes any length, and makes no trouble when nobody reads it.
-fn input(state: &str) -> std::result::Result<OwnedFd, Errno> {
-    let file = rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?;
-    let mut rest = state.as_bytes();
-    while !rest.is_empty() {
-        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(file)
-}
-
-/// Waits for the child to end; `None` after it was killed for its timeout (in seconds).
-fn wait(child: &OwnedFd, timeout: Option<i64>) -> std::result::Result<Option<WaitIdStatus>, Errno> {
-    let reap = || rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED));
-    let Some(timeout) = timeout.filter(|seconds| *seconds > 0) else { return reap() };
-    let deadline = Instant::now() + Duration::from_secs(timeout.unsigned_abs());
+/// Gives the hook its state and waits for its end, at most `timeout` seconds; whether it ended.
+///
+/// The end to read stays open here until all is written: a hook that does not read then costs no SIGPIPE.
+fn converse(read: OwnedFd, write: OwnedFd, pidfd: &OwnedFd, state: &[u8], timeout: Option<i64>) -> std::result::Result<bool, Errno> {
+    rustix::io::ioctl_fionbio(&write, true)?;
+    let mut pipe = Some((read, write));
+    let mut rest = state;
+    let deadline = timeout.filter(|seconds| *seconds > 0).map(|seconds| Instant::now() + Duration::from_secs(seconds.unsigned_abs()));
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match rustix::event::poll(&mut [PollFd::new(child, PollFlags::IN)], Some(&left)) {
+        if rest.is_empty() {
+            pipe = None;
+        }
+        let mut waits = vec![PollFd::new(pidfd, PollFlags::IN)];
+        waits.extend(pipe.as_ref().map(|(_, write)| PollFd::new(write, PollFlags::OUT)));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+        match rustix::event::poll(&mut waits, left.as_ref()) {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
-            Ok(0) => {
-                rustix::process::pidfd_send_signal(child, Signal::KILL)?;
-                reap()?;
-                return Ok(None);
+            Ok(0) => return Ok(false),
+            Ok(_) if !waits.first().is_none_or(|ended| ended.revents().is_empty()) => return Ok(true),
+            Ok(_) => {}
+        }
+        if let Some((_, write)) = &pipe {
+            match rustix::io::write(write, rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(errno) => return Err(errno),
             }
-            Ok(_) => return reap(),
         }
     }
 }

@@ -13,11 +13,12 @@ use crate::cgroup::Entry;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Act, Plan};
-use crate::sys::clone::{Spawn, spawn};
+use crate::sys::clone::{Program, Spawn, spawn};
 use crate::sys::socket;
 use hull_init::wire;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
@@ -27,6 +28,8 @@ pub(crate) struct Launch<'a> {
     pub config: &'a Config,
     /// The container's id.
     pub id: &'a str,
+    /// The name of the program, for what is said of it.
+    pub program: &'a str,
     /// The bundle's directory.
     pub bundle: &'a Path,
     /// The root file system on the host.
@@ -41,8 +44,8 @@ pub(crate) struct Launch<'a> {
     pub console: Option<OwnedFd>,
     /// The socket on which `start` is awaited.
     pub start_socket: Option<OwnedFd>,
-    /// The container's init, for a process that joins it.
-    pub init: Option<OwnedFd>,
+    /// The container's init, for a process that joins it, and its pid.
+    pub init: Option<(OwnedFd, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
 }
@@ -72,16 +75,19 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     let program = crate::sys::program::sealed()?;
     let mut keep: Vec<RawFd> = slots.numbers.iter().copied().filter(|fd| *fd > 2).collect();
     keep.push(file.as_raw_fd());
+    let number = CString::new(file.as_raw_fd().to_string()).unwrap_or_default();
     let spawned = spawn(&Spawn {
         namespaces: plan.clone,
         cgroup: launch.cgroup.clone_into.as_ref().map(|fd| fd.as_fd()),
-        program: program.as_fd(),
-        plan: file.as_fd(),
+        program: Program::Open(program.as_fd()),
+        args: &[c"hull-init".to_owned(), number],
+        env: &[],
+        cwd: None,
         keep: &keep,
         stdio: launch.stdio,
         preserve: launch.preserve,
     })
-    .map_err(|error| report::clone_failure(error, plan))?;
+    .map_err(|error| report::clone_failure(error.context("start hull-init"), plan))?;
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
@@ -175,7 +181,7 @@ impl Conversation<'_> {
                     self.tell(child)?;
                     return Ok(true);
                 }
-                _ => return Err(report::failure(self.plan, self.launch.config, &message)),
+                _ => return Err(report::failure(self.plan, self.launch.program, &message)),
             }
         }
     }

@@ -63,7 +63,10 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
         }
         OpenWhat::StartSocket => launch.start_socket.take().ok_or_else(missing),
         OpenWhat::ConsoleSocket => launch.console.take().ok_or_else(missing),
-        OpenWhat::InitPidfd => launch.init.take().ok_or_else(missing),
+        OpenWhat::InitPidfd => {
+            let (init, _) = launch.init.as_ref().ok_or_else(missing)?;
+            init.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
+        }
     }
 }
 

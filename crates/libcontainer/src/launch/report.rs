@@ -1,6 +1,5 @@
 //! What went wrong in the child, in words: the step's origin, the kernel's reason, the engine's fixed phrases.
 
-use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::plan::{Origin, Plan};
 use hull_init::op::Op;
@@ -21,10 +20,9 @@ pub(super) fn message(bytes: &[u8]) -> Option<Received<'_>> {
 }
 
 /// The failure of a step.
-pub(super) fn failure(plan: &Plan, config: &Config, message: &Received<'_>) -> Error {
+pub(super) fn failure(plan: &Plan, program: &str, message: &Received<'_>) -> Error {
     let origin = plan.origins.get(message.head.step as usize).cloned().unwrap_or_default();
-    let name = config.process.as_ref().and_then(|process| process.args.as_ref()).and_then(|args| args.first());
-    step_failure(&origin, name.map_or("", String::as_str), message)
+    step_failure(&origin, program, message)
         .step(format!("{} {}", message.head.step, Op::name(message.head.code as u16)))
         .context("unable to start container process")
 }

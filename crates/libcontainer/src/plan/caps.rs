@@ -19,21 +19,24 @@ struct Sets {
     ambient: u64,
 }
 
-/// The config's sets without what this machine cannot grant (config.md: warn, do not fail); `None` leaves all as it is.
-fn sets(b: &Builder<'_>) -> Option<Sets> {
-    let Capabilities { bounding, effective, inheritable, permitted, ambient } = b.input.process.capabilities.as_ref()?;
+/// The config's sets without what this machine cannot grant (config.md: warn, do not fail). A process whose config names
+/// none has none.
+fn sets(b: &Builder<'_>) -> Sets {
+    let none = Capabilities::default();
+    let named = b.input.process.capabilities.as_ref().unwrap_or(&none);
+    let Capabilities { bounding, effective, inheritable, permitted, ambient } = named;
     // A process of a new user namespace has every capability in it.
     let grantable = if super::namespaces::has_user_namespace(b) { u64::MAX } else { b.input.host.caps_effective };
     let known = grantable & ((2u64 << b.input.host.last_cap) - 1);
     let mask = |names: &[String]| names::capability_mask(names) & known;
     let (permitted, inheritable) = (mask(permitted), mask(inheritable));
-    Some(Sets {
+    Sets {
         bounding: mask(bounding),
         effective: mask(effective) & permitted,
         inheritable,
         permitted,
         ambient: mask(ambient) & permitted & inheritable,
-    })
+    }
 }
 
 /// Shrinks the bounding set, for which the process must still be privileged; and no_new_privs, which everything after may rely on.
@@ -42,11 +45,9 @@ pub(super) fn bound(b: &mut Builder<'_>) -> Result<()> {
         let args = [Arg::Value(libc::PR_SET_NO_NEW_PRIVS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
         b.call(origin("process.noNewPrivileges", "set no_new_privs"), libc::SYS_prctl, &args);
     }
-    if let Some(sets) = sets(b) {
-        let last = u32::from(b.input.host.last_cap);
-        let op = Op::DropBounding { keep: sets.bounding, last };
-        b.step(origin("process.capabilities.bounding", "drop capabilities from the bounding set"), op);
-    }
+    let (keep, last) = (sets(b).bounding, u32::from(b.input.host.last_cap));
+    let why = origin("process.capabilities.bounding", "drop capabilities from the bounding set");
+    b.step(why, Op::DropBounding { keep, last });
     Ok(())
 }
 
@@ -54,8 +55,8 @@ pub(super) fn bound(b: &mut Builder<'_>) -> Result<()> {
 /// or a barrier comes before the program, the sets are settled as far as possible now: the config's, and
 /// CAP_SYS_ADMIN only if the filter needs it.
 pub(super) fn regain(b: &mut Builder<'_>) {
-    let Some(sets) = sets(b) else { return };
-    let filter_needs = b.input.filter.is_some() && !b.input.process.no_new_privileges;
+    let sets = sets(b);
+    let filter_needs = filter_needs_privilege(b);
     let changed_user = b.input.process.user.uid != 0;
     if !b.input.launch.barrier && !(changed_user && filter_needs) {
         return;
@@ -64,15 +65,34 @@ pub(super) fn regain(b: &mut Builder<'_>) {
     set(b, sets.effective | extra, sets.permitted | extra, sets.inheritable);
 }
 
-/// The final sets.
-pub(super) fn settle(b: &mut Builder<'_>) -> Result<()> {
-    let Some(sets) = sets(b) else { return Ok(()) };
+/// Without no_new_privs a filter can only be loaded by a process with CAP_SYS_ADMIN.
+fn filter_needs_privilege(b: &Builder<'_>) -> bool {
+    b.input.filter.is_some() && !b.input.process.no_new_privileges
+}
+
+/// The final sets, where the filter that comes next does not need more: then it need not allow these calls.
+pub(super) fn settle_before_filter(b: &mut Builder<'_>) -> Result<()> {
+    if !filter_needs_privilege(b) {
+        settle(b);
+    }
+    Ok(())
+}
+
+/// The final sets, where the filter needed more.
+pub(super) fn settle_after_filter(b: &mut Builder<'_>) -> Result<()> {
+    if filter_needs_privilege(b) {
+        settle(b);
+    }
+    Ok(())
+}
+
+fn settle(b: &mut Builder<'_>) {
+    let sets = sets(b);
     set(b, sets.effective, sets.permitted, sets.inheritable);
     if sets.ambient != 0 {
         let last = u32::from(b.input.host.last_cap);
         b.step(origin("process.capabilities.ambient", "raise ambient capabilities"), Op::Ambient { set: sets.ambient, last });
     }
-    Ok(())
 }
 
 fn set(b: &mut Builder<'_>, effective: u64, permitted: u64, inheritable: u64) {

@@ -28,7 +28,7 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         return Ok(());
     }
     let mut nodes = Nodes { dirs: b.fresh.clone(), bind: !b.may_make_nodes() };
-    let dev = nodes.dir(b, "dev");
+    let dev = nodes.dir(b, "dev", "");
     for (name, major, minor) in DEFAULT {
         let path = format!("dev/{name}");
         if !config.linux.devices.iter().any(|device| inside(&device.path) == path) {
@@ -77,12 +77,12 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn dir(&mut self, b: &mut Builder<'_>, path: &str) -> Slot {
+    fn dir(&mut self, b: &mut Builder<'_>, path: &str, field: &str) -> Slot {
         if let Some(slot) = self.dirs.get(path) {
             return *slot;
         }
         let (root, text) = (b.root, b.string(path));
-        let origin = origin("", format!("open the directory /{path}"));
+        let origin = origin(field.to_owned(), format!("open the directory /{path}"));
         let slot = b.step_to_slot(origin, Op::MakeDirs { root, path: text, mode: 0o755 });
         self.dirs.insert(path.to_owned(), slot);
         slot
@@ -97,7 +97,7 @@ impl Nodes {
             return;
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let dir = if parent.is_empty() { b.root } else { self.dir(b, parent) };
+        let dir = if parent.is_empty() { b.root } else { self.dir(b, parent, &origin.field) };
         let name = b.string(name);
         b.step(origin, Op::Node { dir, name, mode, device, uid: owner.0, gid: owner.1 });
     }

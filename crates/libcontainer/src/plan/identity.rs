@@ -36,7 +36,7 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     // As root first: it may enter where the user may not. Where even root may not (a FUSE file system of the
     // user's), the user tries again below; a step that has been done already does nothing then.
     b.step_skipping(enter.clone(), Op::Chdir { path: cwd }, [if uid == 0 { 0 } else { libc::EACCES }, 0]);
-    let keeps_caps = uid != 0 && process.capabilities.is_some();
+    let keeps_caps = uid != 0;
     if keeps_caps {
         let args = [Arg::Value(libc::PR_SET_KEEPCAPS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
         b.call(origin("process.capabilities", "keep capabilities over the change of user"), libc::SYS_prctl, &args);

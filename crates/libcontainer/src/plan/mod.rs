@@ -29,7 +29,7 @@ pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
 
 use crate::config::{Config, Process};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::seccomp::Filter;
 pub use crate::sys::mount::MountAttr;
@@ -170,6 +170,7 @@ type Pass = (&'static str, fn(&mut Builder<'_>) -> Result<()>);
 /// The passes of a container's first process, in the order in which their steps happen.
 const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
+    ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
     ("session", namespaces::session),
     ("runtime hooks", hooks::runtime),
@@ -177,6 +178,7 @@ const INIT: &[Pass] = &[
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
     ("devices", devices::all),
+    ("working directory", rootfs::make_cwd),
     ("console", console::init),
     ("container hooks", hooks::create_container),
     ("masks", masks::all),
@@ -192,8 +194,10 @@ const INIT: &[Pass] = &[
     ("listener", seccomp::early),
     ("barrier", program::barrier),
     ("start hooks", hooks::start_container),
+    ("capabilities", caps::settle_before_filter),
+    ("descriptors", program::close),
     ("filter", seccomp::load),
-    ("capabilities", caps::settle),
+    ("capabilities", caps::settle_after_filter),
     ("exec", program::exec),
 ];
 
@@ -212,14 +216,30 @@ const EXEC: &[Pass] = &[
     ("user", identity::become_user),
     ("program", program::find),
     ("listener", seccomp::early),
+    ("capabilities", caps::settle_before_filter),
+    ("descriptors", program::close),
     ("filter", seccomp::load),
-    ("capabilities", caps::settle),
+    ("capabilities", caps::settle_after_filter),
     ("exec", program::exec),
 ];
 
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
+    refuse_what_is_missing(input.config)?;
     compile(input, INIT)
+}
+
+/// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
+fn refuse_what_is_missing(config: &Config) -> Result<()> {
+    let linux = &config.linux;
+    let missing = [
+        (linux.intel_rdt.is_some(), "linux.intelRdt", "intelRdt is not supported yet"),
+        (!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet"),
+    ];
+    match missing.into_iter().find(|(asked, _, _)| *asked) {
+        Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
+        None => Ok(()),
+    }
 }
 
 /// Compiles the plan of a process that joins a running container.

@@ -5,7 +5,7 @@ use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use std::path::PathBuf;
 
 /// Where a mount goes, and what its options say.
@@ -61,7 +61,19 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             flags |= ATTACH_NO_SYMLINK;
         }
         let kind = if bind { "bind" } else { kind };
+        if kind == "tmpfs" && !options.data.iter().any(|option| option.starts_with("mode=")) {
+            flags |= ATTACH_KEEP_MODE;
+        }
         let target = Target { field, destination: &mount.destination, kind, options, flags };
+        if inside(target.destination).is_empty() && !target.options.remount {
+            let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
+            return Err(Error::spec(format!("{}.destination", target.field), what));
+        }
+        if target.options.copy_symlink {
+            let what = "the option \"copy-symlink\" is not supported yet";
+            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
+        }
+        outside_procfs(&target)?;
         if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
         } else if bind {
@@ -73,6 +85,31 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What of a procfs may be replaced: statistics that lxcfs and its like fake, and nothing that a process writes to.
+const REPLACEABLE: [&str; 10] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+    "proc/loadavg",
+    "proc/slabinfo",
+    "proc/sys/kernel/ns_last_pid",
+    "proc/sys/crypto/fips_enabled",
+];
+
+/// Nothing else may be mounted into /proc: a file there that is not the kernel's could take a label or a value that
+/// is meant for the kernel (CVE-2019-16884).
+fn outside_procfs(target: &Target<'_>) -> Result<()> {
+    let path = inside(target.destination);
+    if path == "proc" || !is_below(&path, "proc") || REPLACEABLE.contains(&path.as_str()) || target.kind == "proc" {
+        return Ok(());
+    }
+    let what = format!("{:?} cannot be mounted because it is inside /proc", target.destination);
+    Err(Error::spec(format!("{}.destination", target.field), what))
 }
 
 /// `bind,remount` with a source is the two steps of mount(8) in one line: a bind.
@@ -88,7 +125,10 @@ fn remount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             format!("a remount changes attributes only, not {:?}", target.options.data.join(",")),
         ));
     }
-    let path = b.string(inside(target.destination));
+    let path = b.string(match inside(target.destination) {
+        root if root.is_empty() => ".".to_owned(),
+        path => path,
+    });
     let root = b.root;
     let tree = b.step_to_slot(target.origin(), Op::Open { root, path, flags: libc::O_PATH as u64 });
     attributes(b, target, tree);

@@ -117,6 +117,24 @@ fn become_namespace_root(b: &mut Builder<'_>) {
     }
 }
 
+/// A new network namespace has a loopback interface that is down; every program expects it up (netdevice(7)).
+pub(super) fn loopback(b: &mut Builder<'_>) -> Result<()> {
+    if !b.new_namespace("network") {
+        return Ok(());
+    }
+    let why = || origin("linux.namespaces", "bring the loopback interface up");
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    let args = [Arg::Value(libc::AF_UNIX as u64), Arg::Value(kind as u64), Arg::Value(0)];
+    let socket = b.step_to_slot(why(), super::builder::call(libc::SYS_socket, &args));
+    // struct ifreq: a name of 16 bytes, then the flags.
+    let mut request = [0u8; 40];
+    request[..2].copy_from_slice(b"lo");
+    request[16..18].copy_from_slice(&((libc::IFF_UP | libc::IFF_RUNNING) as u16).to_ne_bytes());
+    let request = b.bytes(&request);
+    b.call(why(), libc::SYS_ioctl, &[Arg::Fd(socket), Arg::Value(libc::SIOCSIFFLAGS as u64), Arg::Addr(request.at)]);
+    Ok(())
+}
+
 fn time(b: &mut Builder<'_>) {
     let mut text = String::new();
     for (clock, offset) in &b.input.config.linux.time_offsets {

@@ -28,12 +28,17 @@ pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Everything else is closed by the exec, and then there is only the program.
-pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+/// Everything but what the program inherits is closed by the exec.
+pub(super) fn close(b: &mut Builder<'_>) -> Result<()> {
     let first = 3 + u64::from(b.input.launch.preserve_fds);
     let flags = Arg::Value(libc::CLOSE_RANGE_CLOEXEC.into());
     let args = [Arg::Value(first), Arg::Value(u32::MAX.into()), flags];
     b.call(origin("", "mark descriptors for closing"), libc::SYS_close_range, &args);
+    Ok(())
+}
+
+/// And then there is only the program.
+pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
     let candidates = candidates(b)?;
     let argv = b.strings(b.input.process.args.as_deref().unwrap_or_default());
     let envp = b.strings(environment(b));

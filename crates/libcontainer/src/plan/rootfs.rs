@@ -1,6 +1,6 @@
 //! The root file system: its mount, its propagation, and the change of root.
 
-use super::builder::{Arg, Builder, origin};
+use super::builder::{Arg, Builder, inside, origin};
 use super::{MountAttr, OpenWhat, Tree};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -46,13 +46,19 @@ pub(super) fn attach(b: &mut Builder<'_>) -> Result<()> {
         propagate(b, &cut, "/", libc::MS_PRIVATE, false);
     }
     b.root = if b.parent_mounts() {
-        let attrs = base_propagation(input.config).map(|attr| (attr, true)).into_iter().collect();
+        // A change of root wants a root that is shared with nobody; the mounts below keep their peers.
+        let private = (MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() }, false);
+        let attrs = vec![base_propagation(input.config).map_or(private, |attr| (attr, true))];
         let path = input.rootfs.to_owned();
         b.open(OpenWhat::Tree(Tree { path, recursive: true, no_follow: false, attrs, idmap: None }), why())
     } else {
         let path = b.string(input.rootfs);
         let flags = u64::from(libc::AT_RECURSIVE as u32);
-        b.step_to_slot(why(), Op::CloneTree { dir: Slot::CWD, path, flags })
+        let tree = b.step_to_slot(why(), Op::CloneTree { dir: Slot::CWD, path, flags });
+        if propagation & libc::MS_SHARED != 0 {
+            b.set_attr(why(), tree, MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() }, false);
+        }
+        tree
     };
     let (empty, slash) = (b.string(""), b.string("/"));
     let flags = Arg::Value(libc::MOVE_MOUNT_F_EMPTY_PATH.into());
@@ -68,13 +74,25 @@ fn propagate(b: &mut Builder<'_>, origin: &super::Origin, path: &str, propagatio
     b.call(origin.clone(), libc::SYS_mount_setattr, &args);
 }
 
+/// The working directory, made as root if it is missing: the user may not be able to. What cannot be made fails where it is entered.
+pub(super) fn make_cwd(b: &mut Builder<'_>) -> Result<()> {
+    let cwd = inside(&b.input.process.cwd);
+    if !cwd.is_empty() {
+        let why = origin("process.cwd", format!("make the working directory {:?}", b.input.process.cwd));
+        let (root, path) = (b.root, b.string(cwd));
+        b.step_skipping(why, Op::MakeDirs { root, path, mode: 0o755 }, [libc::EROFS, libc::EACCES]);
+    }
+    Ok(())
+}
+
 /// Changes the root, then gives it its final attributes.
 pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let root = b.root;
     let mounted = b.has_namespace("mount");
     let config = b.input.config;
     let pivot = mounted && !b.input.launch.no_pivot;
-    b.step(origin("root.path", "change the root"), Op::Enter { root, pivot });
+    let shared = wanted(config).is_some_and(|(propagation, _)| propagation & libc::MS_SHARED != 0);
+    b.step(origin("root.path", "change the root"), Op::Enter { root, pivot, shared });
     if let Some((propagation, recursive)) = wanted(config).filter(|_| mounted) {
         let why = origin("linux.rootfsPropagation", "set the propagation of the root file system");
         b.set_attr(why, root, MountAttr { propagation, ..MountAttr::default() }, recursive);

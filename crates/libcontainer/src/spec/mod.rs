@@ -66,6 +66,14 @@ pub fn parse_process(bytes: &[u8], what: &str) -> Result<Process> {
     config.process.ok_or_else(|| Error::spec("process", "a process is required"))
 }
 
+/// Checks a process that did not come out of a config, by the rules for `process` in one.
+///
+/// # Errors
+/// The first rule that is broken, with its field.
+pub fn check_process(process: &Process) -> Result<()> {
+    rules::check_process(&Config { process: Some(process.clone()), ..Config::default() })
+}
+
 /// Reads the file of `update --resources`. Fields are named as in config.json (`linux.resources.memory.limit`).
 ///
 /// # Errors

@@ -7,6 +7,12 @@ pub fn now() -> String {
     timestamp(SystemTime::now())
 }
 
+/// The time since boot in clock ticks of 10 ms, as procfs counts the start times of processes (proc_pid_stat(5), field 22).
+pub fn ticks() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec.unsigned_abs() * 100 + time.tv_nsec.unsigned_abs() / 10_000_000
+}
+
 /// `2026-11-24T02:54:04.992154871Z`: nanoseconds without the zeros at their end, as Go leaves them out. Times before
 /// 1970 are written as 1970.
 pub fn timestamp(time: SystemTime) -> String {

@@ -35,7 +35,7 @@ pub mod oci;
 mod record;
 
 pub use alive::Process;
-pub use clock::{now, timestamp};
+pub use clock::{now, ticks, timestamp};
 pub use entry::{Entry, Unlocked};
 pub use id::Id;
 pub use record::{Contents, Phase, Record};

@@ -52,6 +52,9 @@ pub struct Record {
     pub rootfs: PathBuf,
     /// When it was created: [`now`](super::now).
     pub created: String,
+    /// The same in the clock that processes' start times are in ([`Process::start_time`]), rounded down.
+    #[serde(default)]
+    pub begun: u64,
     /// How far it has come.
     pub phase: Phase,
     /// The container's first process, once there is one.
@@ -78,6 +81,7 @@ impl Record {
             bundle,
             rootfs,
             created: super::now(),
+            begun: super::ticks(),
             phase: Phase::Creating,
             init: None,
             cgroup: serde_json::Value::Null,

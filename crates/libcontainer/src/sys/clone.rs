@@ -1,4 +1,4 @@
-//! The one way a process is made: clone3(2) of a child that shares this process's memory until it is another program.
+//! The one way a process is made: clone3(2) of a child that shares this process's memory until it executes its program.
 //!
 //! The child runs a few raw system calls on a stack of its own, touches no allocator, no lock and no thread-local of
 //! this process, and ends in execveat(2). So it does not matter how many threads and how much memory the caller has.
@@ -20,33 +20,31 @@ pub struct Spawn<'a> {
     pub namespaces: u64,
     /// A cgroup v2 directory to start in.
     pub cgroup: Option<BorrowedFd<'a>>,
-    /// The program, to be executed by descriptor.
-    pub program: BorrowedFd<'a>,
-    /// Its argument: the number of the plan's descriptor.
-    pub plan: BorrowedFd<'a>,
+    /// What is executed.
+    pub program: Program<'a>,
+    /// Its arguments, the name first.
+    pub args: &'a [CString],
+    /// Its environment.
+    pub env: &'a [CString],
+    /// Its working directory, if it is not to be the caller's.
+    pub cwd: Option<&'a CStr>,
     /// Descriptors the program inherits, under the numbers they have.
     pub keep: &'a [RawFd],
     /// What become its standard streams.
     pub stdio: [RawFd; 3],
-    /// Descriptors from 3 on that the container's program will inherit.
+    /// Descriptors from 3 on that go along as well.
     pub preserve: u32,
 }
 
-/// A program of the host to be started, as hooks are: with the caller's output, no descriptor beyond it, and no signal blocked.
-pub struct Program<'a> {
-    /// The file.
-    pub path: &'a CStr,
-    /// Its arguments, its own name first.
-    pub argv: &'a [CString],
-    /// Its environment, `NAME=value`.
-    pub envp: &'a [CString],
-    /// Its working directory.
-    pub cwd: BorrowedFd<'a>,
-    /// Its standard input.
-    pub input: BorrowedFd<'a>,
+/// A program to execute.
+pub enum Program<'a> {
+    /// An open file.
+    Open(BorrowedFd<'a>),
+    /// A file at a path.
+    At(&'a CStr),
 }
 
-/// A child that has become its program.
+/// A child that has executed its program.
 pub struct Spawned {
     /// The child's pid.
     pub pid: i32,
@@ -57,89 +55,49 @@ pub struct Spawned {
 /// What parent and child both see while they share memory.
 struct Shared {
     stdio: [RawFd; 3],
-    /// From which descriptor on all but `keep` are closed by the exec.
     first: u32,
     keep: *const RawFd,
     kept: usize,
-    /// A directory to go to, if not negative.
-    cwd: RawFd,
-    /// The program as execveat(2) takes it.
-    dir: RawFd,
+    program: RawFd,
     path: *const c_char,
-    flags: i32,
     argv: *const *const c_char,
     envp: *const *const c_char,
-    /// The program does not set its signals right by itself.
-    plain: bool,
+    cwd: *const c_char,
     /// The errno of what failed before the exec, 0 if nothing did.
     failed: AtomicI32,
 }
 
-/// Starts hull-init. This thread sleeps until the child has executed it (CLONE_VFORK), so what both share is safe on its side.
+/// Starts a program. This thread sleeps until the child has executed it (CLONE_VFORK), so what both share is safe on its side.
 ///
 /// # Errors
 /// What clone3(2) or execveat(2) refuses; there is no child then.
 pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
-    let plan = format!("{}\0", what.plan.as_raw_fd()).into_bytes();
-    let argv = [c"hull-init".as_ptr(), plan.as_ptr().cast(), std::ptr::null()];
+    let array = |strings: &[CString]| -> Vec<*const c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (array(what.args), array(what.env));
+    let (program, path) = match what.program {
+        Program::Open(fd) => (fd.as_raw_fd(), c"".as_ptr()),
+        Program::At(path) => (libc::AT_FDCWD, path.as_ptr()),
+    };
     let shared = Shared {
         stdio: what.stdio,
         first: 3 + what.preserve,
         keep: what.keep.as_ptr(),
         kept: what.keep.len(),
-        cwd: -1,
-        dir: what.program.as_raw_fd(),
-        path: c"".as_ptr(),
-        flags: libc::AT_EMPTY_PATH,
-        argv: argv.as_ptr(),
-        envp: &std::ptr::null(),
-        plain: false,
-        failed: AtomicI32::new(0),
-    };
-    match vfork(&shared, what.namespaces, what.cgroup) {
-        Ok(spawned) => Ok(spawned),
-        Err(Refused::Clone(errno)) => Err(Error::sys("clone3", errno)),
-        Err(Refused::Exec(errno)) => Err(Error::sys("start hull-init", errno)),
-    }
-}
-
-/// Starts a program of the host, in the same way.
-///
-/// # Errors
-/// What clone3(2) or execveat(2) refuses; there is no child then.
-pub fn program(what: &Program<'_>) -> std::result::Result<Spawned, Errno> {
-    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
-    let (argv, envp) = (pointers(what.argv), pointers(what.envp));
-    let shared = Shared {
-        stdio: [what.input.as_raw_fd(), 1, 2],
-        first: 3,
-        keep: std::ptr::null(),
-        kept: 0,
-        cwd: what.cwd.as_raw_fd(),
-        dir: libc::AT_FDCWD,
-        path: what.path.as_ptr(),
-        flags: 0,
+        program,
+        path,
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
-        plain: true,
+        cwd: what.cwd.map_or(std::ptr::null(), CStr::as_ptr),
         failed: AtomicI32::new(0),
     };
-    vfork(&shared, 0, None).map_err(|(Refused::Clone(errno) | Refused::Exec(errno))| errno)
-}
-
-enum Refused {
-    Clone(Errno),
-    Exec(Errno),
-}
-
-/// Makes the child. What `shared` points to has to live for this call only.
-fn vfork(shared: &Shared, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> std::result::Result<Spawned, Refused> {
     let mut stack = Vec::<u8>::with_capacity(STACK);
     let base = (stack.as_mut_ptr() as usize).next_multiple_of(16);
     let mut pidfd: RawFd = -1;
     let vfork = libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64;
-    let mut flags = vfork | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | namespaces;
-    if cgroup.is_some() {
+    let mut flags = vfork | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | what.namespaces;
+    if what.cgroup.is_some() {
         flags |= INTO_CGROUP;
     }
     let args = CloneArgs {
@@ -148,15 +106,15 @@ fn vfork(shared: &Shared, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> st
         exit_signal: libc::SIGCHLD as u64,
         stack: base as u64,
         stack_size: (STACK - 16) as u64 & !15,
-        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+        cgroup: what.cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
         ..CloneArgs::default()
     };
     // SAFETY: `args` is a valid clone_args with a stack that nobody else uses; the child runs `child` with `shared` and
     // never returns from it, and until it has left this memory (CLONE_VFORK) both are alive in this frame.
-    let result = unsafe { clone3(&args, child, (&raw const *shared).cast_mut().cast()) };
+    let result = unsafe { clone3(&args, child, (&raw const shared).cast_mut().cast()) };
     drop(stack);
     if result < 0 {
-        return Err(Refused::Clone(Errno::from_raw_os_error(-result as i32)));
+        return Err(Error::sys("clone3", Errno::from_raw_os_error(-result as i32)));
     }
     // SAFETY: the kernel put a new descriptor there (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -164,7 +122,7 @@ fn vfork(shared: &Shared, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> st
         0 => Ok(Spawned { pid: result as i32, pidfd }),
         errno => {
             let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED); // it says nothing new
-            Err(Refused::Exec(Errno::from_raw_os_error(errno)))
+            Err(Error::sys("execute", Errno::from_raw_os_error(errno)))
         }
     }
 }
@@ -224,19 +182,14 @@ fn prepare(shared: &Shared) -> i32 {
             return -result as i32;
         }
     }
-    if shared.cwd >= 0 {
-        let result = raw(libc::SYS_fchdir, [shared.cwd as usize, 0, 0, 0, 0]);
+    if !shared.cwd.is_null() {
+        let result = raw(libc::SYS_chdir, [shared.cwd as usize, 0, 0, 0, 0]);
         if result < 0 {
             return -result as i32;
         }
     }
-    if shared.plain {
-        // A Rust program ignores SIGPIPE, and any caller may have blocked signals.
-        hull_init::sys::process::default_action(libc::SIGPIPE as u32);
-        hull_init::sys::process::unblock_all();
-    }
     let (path, argv, envp) = (shared.path as usize, shared.argv as usize, shared.envp as usize);
-    let result = raw(libc::SYS_execveat, [shared.dir as usize, path, argv, envp, shared.flags as usize]);
+    let result = raw(libc::SYS_execveat, [shared.program as usize, path, argv, envp, libc::AT_EMPTY_PATH as usize]);
     -result as i32
 }
 

@@ -31,6 +31,7 @@ fn create(globals: &Globals, given: &Given) -> Outcome {
     let terminal = bundle.spec().process.as_ref().is_some_and(|process| process.terminal);
     let mut launch = launch::launch(globals, given, terminal, true)?;
     launch::pass_listen_fds(&mut launch);
-    globals.runtime().create(id, &bundle, launch)?;
+    let container = globals.runtime().create(id, &bundle, launch)?;
+    launch::tell_done_without(globals, &container);
     Ok(0)
 }

@@ -24,8 +24,11 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
     let force = given.is("force");
     let missing = |error: libcontainer::Error| if force { Ok(()) } else { Err(error.into()) };
     matching::each(globals, given, missing, |container| {
-        for warning in container.delete(force)? {
-            globals.log.warning(&warning);
+        match container.delete(force) {
+            Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
+            // Another `delete` was faster.
+            Err(error) if force && error.kind() == libcontainer::Kind::NotFound => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     })?;

@@ -42,12 +42,14 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
     let mut launch = launch::launch(globals, given, terminal, detach)?;
     launch::pass_listen_fds(&mut launch);
     if detach {
-        globals.runtime().run(id, &bundle, launch)?;
+        let (container, _) = globals.runtime().run(id, &bundle, launch)?;
+        launch::tell_done_without(globals, &container);
         return Ok(0);
     }
     let mut foreground = Foreground::begin(terminal, !given.is("no-subreaper"))?;
     launch.console = foreground.console();
     let (mut container, child) = globals.runtime().run(id, &bundle, launch)?;
+    launch::tell_done_without(globals, &container);
     let ended = foreground.attend(child, globals.log);
     if ended.is_err() || !given.is("keep") {
         match container.delete(true) {

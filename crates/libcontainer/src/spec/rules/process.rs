@@ -126,7 +126,6 @@ pub(super) fn capabilities_can_be_granted(config: &Config, faults: &mut Faults) 
     let permitted = mask(&capabilities.permitted);
     let bounds = [
         ("effective", &capabilities.effective, permitted, "permitted"),
-        ("ambient", &capabilities.ambient, permitted & mask(&capabilities.inheritable), "permitted and inheritable"),
     ];
     for (set, names, bound, bound_name) in bounds {
         for (i, name) in names.iter().enumerate() {

@@ -6,5 +6,6 @@ mod hooks;
 mod identity;
 mod mounts;
 mod paths;
+mod races;
 mod sealing;
 mod start;

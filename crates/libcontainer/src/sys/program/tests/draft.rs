@@ -202,7 +202,9 @@ impl Draft {
                 for fd in inherited.iter().chain([&plan_fd]).filter(|fd| **fd >= 0) {
                     libc::fcntl(*fd, libc::F_SETFD, 0);
                 }
-                libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+                for signal in IGNORED {
+                    libc::signal(signal, libc::SIG_IGN);
+                }
                 let mut all = std::mem::zeroed();
                 libc::sigfillset(&mut all);
                 // The stop of a traced exec is this signal.
@@ -348,6 +350,14 @@ impl Root {
     pub fn at(&self, path: &str) -> String {
         format!("{}/{path}", self.0)
     }
+}
+
+/// The signals that the caller of every program here ignores, and which must not be ignored any further.
+pub const IGNORED: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD];
+
+/// The same as a mask of /proc/PID/status.
+pub fn ignored() -> u64 {
+    IGNORED.iter().map(|signal| 1 << (signal - 1)).sum()
 }
 
 pub const AT_FDCWD: u64 = libc::AT_FDCWD as u64;

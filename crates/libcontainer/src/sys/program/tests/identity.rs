@@ -120,6 +120,8 @@ fn a_working_directory_outside_the_root_is_refused() {
         draft.step(Op::Enter { root, pivot: true });
         let path = draft.text(if outside { "/proc/self/fd/9" } else { "/work" });
         draft.step(Op::Chdir { path });
+        let again = draft.text("/missing");
+        draft.step(Op::Chdir { path: again });
         draft.meet();
         let mut running = draft.start();
         if outside {
@@ -138,7 +140,7 @@ fn a_joined_pid_namespace_holds_from_the_fork_on() {
         return;
     }
     let mut draft = Draft::new(libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWUTS);
-    draft.step(Op::Fork {});
+    draft.step(Op::Fork { namespaces: 0 });
     draft.meet();
     let mut container = draft.start();
     container.expect(wire::FORKED);
@@ -151,7 +153,7 @@ fn a_joined_pid_namespace_holds_from_the_fork_on() {
     let namespace = draft.fd(pidfd);
     let kinds = (libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWUTS) as u64;
     draft.step(Op::Join { namespace, kinds });
-    draft.step(Op::Fork {});
+    draft.step(Op::Fork { namespaces: 0 });
     draft.meet();
     let mut joined = draft.start();
     joined.expect(wire::FORKED);
@@ -162,6 +164,43 @@ fn a_joined_pid_namespace_holds_from_the_fork_on() {
     for kind in ["mnt", "pid", "uts"] {
         assert_eq!(namespace(&joined, kind), namespace(&container, kind));
     }
+}
+
+#[test]
+fn a_namespace_that_was_refused_is_joined_later_and_only_once() {
+    if !root_or_skip("join namespaces") {
+        return;
+    }
+    let own = std::fs::File::open("/proc/self/ns/uts").unwrap();
+    let mut draft = Draft::new(libc::CLONE_NEWUTS);
+    let namespace = draft.fd(own);
+    let kinds = libc::CLONE_NEWUTS as u64;
+    // The wrong kind is refused, and the place still has its descriptor.
+    draft.step(Op::Join { namespace, kinds: libc::CLONE_NEWNET as u64 });
+    draft.skip_last([libc::EINVAL as u16, 0]);
+    draft.step(Op::Join { namespace, kinds });
+    // What would be refused now is left alone.
+    draft.step(Op::Join { namespace, kinds: libc::CLONE_NEWNET as u64 });
+    draft.meet();
+    let mut running = draft.start();
+    running.reach();
+    let link = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/uts")).unwrap();
+    assert_eq!(link(running.pid()), link(std::process::id() as i32));
+}
+
+#[test]
+fn a_fork_may_be_in_new_namespaces() {
+    if !root_or_skip("make namespaces") {
+        return;
+    }
+    let mut draft = Draft::new(0);
+    draft.step(Op::Fork { namespaces: (libc::CLONE_NEWUSER | libc::CLONE_NEWPID) as u64 });
+    draft.meet();
+    let mut running = draft.start();
+    running.expect(wire::FORKED);
+    running.reach();
+    assert!(running.proc("status").contains(&format!("\nNSpid:\t{}\t1\n", running.pid())));
+    assert_eq!(status(&running, "CapEff:"), status(&running, "CapBnd:"), "all capabilities of the new user namespace");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Paths below a root: symlinks, missing parts, and what refuses them.
 
 use super::draft::{Draft, Running, root_or_skip};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, Slot};
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// Makes `path` below `root` with MakeDirs, as a process without privileges of its own would.
@@ -73,6 +73,7 @@ fn a_loop_and_a_file_in_the_way_are_refused() {
     fs::write(root.path().join("file"), "").unwrap();
     assert_eq!(make(root.path(), "a/x").failure(), (libc::ELOOP, "a/x".into()));
     assert_eq!(make(root.path(), "file/x").failure().0, libc::ENOTDIR);
+    assert_eq!(make(root.path(), "file").failure().0, libc::ENOTDIR);
     // Each step of this one is another symlink: more than anyone may have in a path.
     for i in 0..50 {
         symlink(format!("l{}", i + 1), root.path().join(format!("l{i}"))).unwrap();
@@ -216,6 +217,48 @@ fn a_fresh_name_is_made_first_and_one_that_is_there_after_all_is_used() {
     assert!([" /new ", " /old ", " /null "].iter().all(|path| mounts.contains(path)), "{mounts}");
     drop(running);
     assert!(directory.path().join("null").is_file() && directory.path().join("new").is_dir());
+}
+
+#[test]
+fn a_mount_may_have_the_mode_of_what_it_hides() {
+    if !root_or_skip("attach a tmpfs") {
+        return;
+    }
+    let (_directory, mut running) = attach(
+        |root| {
+            fs::create_dir(root.join("there")).unwrap();
+            fs::set_permissions(root.join("there"), fs::Permissions::from_mode(0o1705)).unwrap();
+        },
+        |draft, root| {
+            for path in ["there", "missing"] {
+                let tmpfs = draft.tmpfs();
+                draft.attach(tmpfs, root, path, ATTACH_KEEP_MODE | ATTACH_DIRECTORY);
+            }
+        },
+    );
+    let root = running.reach();
+    assert_eq!(fs::metadata(root.at("there")).unwrap().mode(), 0o041705);
+    assert_eq!(fs::metadata(root.at("missing")).unwrap().mode(), 0o041777);
+}
+
+#[test]
+fn a_file_on_a_directory_and_a_directory_on_a_file_say_so() {
+    if !root_or_skip("attach a tmpfs") {
+        return;
+    }
+    for (path, file) in [("directory", true), ("file", false)] {
+        let (_directory, mut running) = attach(
+            |root| {
+                fs::create_dir(root.join("directory")).unwrap();
+                fs::write(root.join("file"), "").unwrap();
+            },
+            |draft, root| {
+                let tree = if file { draft.clone_of("/dev/null") } else { draft.tmpfs() };
+                draft.attach(tree, root, path, 0);
+            },
+        );
+        assert_eq!(running.failure(), (libc::ENOTDIR, path.into()));
+    }
 }
 
 #[test]

@@ -1,0 +1,33 @@
+//! Notice of want of memory, from a process that really has too little.
+
+use super::*;
+
+#[test]
+fn an_oom_kill_is_told_and_so_is_the_end() {
+    if std::env::var_os(INSIDE).is_some() || !is_root() {
+        return;
+    }
+    let site = Site::new();
+    let mut cgroup = match site.create(r#"{"memory":{"limit":8388608}}"#) {
+        Ok(cgroup) => cgroup,
+        Err(error) if error.kind() == Kind::Unsupported => {
+            eprintln!("skipped: {error}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let mut events = cgroup.oom_events().unwrap();
+    assert_eq!(events.read().unwrap(), None);
+    let mut shell = Shell::inside(&mut cgroup, "tail /dev/zero");
+    assert!(readable(events.fd(), 30_000), "no event");
+    assert_eq!(events.read().unwrap(), Some(OomEvent::Oom));
+    assert!(shell.ends_within(30_000).is_some());
+    cgroup.remove().unwrap();
+    loop {
+        assert!(readable(events.fd(), 30_000), "no event at the end");
+        match events.read().unwrap() {
+            Some(OomEvent::Gone) => break,
+            other => assert_ne!(other, Some(OomEvent::Gone)),
+        }
+    }
+}
