@@ -6,7 +6,6 @@ round each runtime does the same once, in an order shuffled anew, so that what o
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -23,8 +21,8 @@ import bundle  # noqa: E402
 import memory_of  # noqa: E402
 import report  # noqa: E402
 import strace_log  # noqa: E402
+from contender import BENCH, TIMEOUT_S, Contender, Failed, Sample, cold, last_line  # noqa: E402
 
-BENCH = Path("/run/bench")
 CGROUPS = Path("/sys/fs/cgroup")
 ERRORS = BENCH / "stderr"
 FILTERS = ("plain", "seccomp")
@@ -32,77 +30,7 @@ VERBS = ("run", "cycle", "exec")
 CONCURRENT = 100
 BESIDE_ROUNDS = 20
 WARM_UP = 3
-TIMEOUT_S = 60
 GROWING = ("/mountinfo", "/mounts", "/mountstats")
-
-
-class Failed(Exception):
-    """A runtime did not do what was to be measured; the text is its own reason."""
-
-
-@dataclass
-class Sample:
-    """What one round of one runtime cost; `cgroup_ms` is the check on `cpu_ms`, see account.c."""
-
-    wall_ms: float
-    cpu_ms: float
-    cgroup_ms: float
-    peak_kib: int
-
-
-@dataclass
-class Contender:
-    """The floor or a runtime. `absent` tells why it cannot be measured at all; `words` starts its command lines."""
-
-    name: str
-    path: str | None = None
-    version: str = ""
-    absent: str = ""
-    environment: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
-
-    def words(self, *rest):
-        return [*self.environment, self.path, "--root", str(BENCH / "state" / self.name), *rest]
-
-    def call(self, *rest):
-        """Runs the runtime outside any measure; Failed with its last line if it does not succeed."""
-        return self.spawn(*rest).finish()
-
-    def spawn(self, *rest):
-        return Call(self.words(*rest))
-
-
-class Call:
-    """A running command whose output goes to files, since a pipe would stay open in the container it leaves."""
-
-    def __init__(self, words):
-        variables = [word for word in words if "=" in word.split("/")[0]]
-        self.errors = BENCH / f"stderr-{time.monotonic_ns()}"
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(
-                words[len(variables):],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                env={**os.environ, **dict(v.split("=", 1) for v in variables)},
-            )
-
-    def finish(self):
-        try:
-            status = self.process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            status = f"killed after {TIMEOUT_S} s"
-        reason = last_line(self.errors)
-        self.errors.unlink()
-        if status:
-            raise Failed(f"status {status}: {reason}")
-
-
-def last_line(path):
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()] if path.exists() else []
-    return lines[-1].strip() if lines else "no message"
 
 
 class Bench:
@@ -243,6 +171,8 @@ class Bench:
 
     def measure(self, contenders, verb, kind):
         """All rounds of one table: samples by name, and by name the reason of those who failed once."""
+        if verb == "run" and kind == "seccomp":
+            contenders = [c for one in contenders for c in ([one] if one.name != "hull" else [one, cold(one)])]
         failures = {c.name: c.absent for c in contenders if c.absent}
         samples = {c.name: [] for c in contenders}
         if verb == "exec":
@@ -270,7 +200,7 @@ class Bench:
                 except Failed as failure:
                     failures[name] = f"under strace: {failure}"
         self.stop_sleepers(contenders)
-        return {"samples": samples, "failures": failures, "calls": calls, "growing": growing}
+        return {"contenders": contenders, "samples": samples, "failures": failures, "calls": calls, "growing": growing}
 
     def trace(self, steps):
         """System calls over all processes of the steps, as `strace -f -c` would count them, account.c's left out.

@@ -26,6 +26,8 @@ Every number comes from one run in which all contenders took turns, each once a 
 - **calls** are system calls over all processes, as `strace -f -c` counts them, in a run of their own.
 - **peak** is the largest resident size any one process had in any round. Below about 1.3 MiB it is the measuring
   program's own, which a child's count starts from.
+- **hull** keeps compiled seccomp filters below its state directory and finds this one there; **hull, cold** gets a new
+  state directory each time and compiles it, as the peers do each time.
 - Ratios carry over to other machines, milliseconds do not.
 """
 
@@ -53,12 +55,12 @@ def kib(value):
     return f"{value:,} KiB" if value < 10_000 else f"{value / 1024:,.1f} MiB"
 
 
-def time_table(contenders, table):
+def time_table(table):
     lines = [
         "| | cpu ms | ÷ floor | ÷ crun | ÷ runc | wall ms | ÷ floor | ÷ crun | ÷ runc | calls | peak |",
         "|---|---|--:|--:|--:|---|--:|--:|--:|--:|--:|",
     ]
-    for contender in contenders:
+    for contender in table["contenders"]:
         name = contender.name
         if name in table["failures"]:
             lines.append(f"| {name} | {failure_text(table['failures'][name])} " + "| " * 9 + "|")
@@ -179,7 +181,7 @@ def write(contenders, tables, memory, rounds, seconds, load):
     share = f"Of the processor time in the cgroup's cpu.stat `wait4` brought in {accounted(tables):.1%}."
     lines += [f"The whole took {seconds:.0f} s. {share}", "", "## Aims", "", *aims(tables, memory)]
     for (verb, kind), table in tables.items():
-        lines += ["", f"## {TITLES[verb]}, {KINDS[kind]}", "", *time_table(contenders, table)]
+        lines += ["", f"## {TITLES[verb]}, {KINDS[kind]}", "", *time_table(table)]
     lines += ["", "## Memory", "", *memory_table(contenders, memory), ""]
     lines += [
         "The init is the container's first process, waiting for `start`. *shmem* is what the kernel's count of shared",

@@ -12,12 +12,12 @@ fn main() {
 
 /// The commit, if these sources are tracked by git: a copy inside somebody else's repository is not.
 fn commit() -> Option<String> {
-    output("git", &["ls-files", "--error-unmatch", "build.rs"])?;
     // A commit moves the reflog of HEAD, in a worktree too.
     let log = output("git", &["rev-parse", "--git-path", "logs/HEAD"])?;
     if std::path::Path::new(&log).exists() {
         println!("cargo::rerun-if-changed={log}");
     }
+    output("git", &["ls-files", "--error-unmatch", "build.rs"])?;
     output("git", &["rev-parse", "--short=12", "HEAD"])
 }
 

@@ -147,12 +147,14 @@ operations! {
 
     /// Hides `path` below `root`: a directory under `dir` (an empty read-only tmpfs, detached), anything else under
     /// `null` (the host's /dev/null as a detached mount). The first use attaches the mount itself, later ones a
-    /// clone of it. A path that is not there is nothing to hide. The final component is not followed if it is a symlink (error ELOOP).
-    11 Mask { root: Slot, path: Addr, null: Slot, dir: Slot, }
+    /// clone of it. A path that is not there is nothing to hide. The final component is not followed if it is a symlink (error
+    /// ELOOP). With `own`, `root` is a procfs or sysfs of this plan, with nothing else mounted on the way: names there
+    /// are the kernel's, and need no search that distrusts them.
+    11 Mask { root: Slot, path: Addr, null: Slot, dir: Slot, own: bool, }
 
     /// Makes `path` below `root`, and all mounts under it, read-only: a clone of the tree at the path, made
-    /// read-only with `mount_setattr(AT_RECURSIVE)`, attached over it. A path that is not there is left.
-    12 Readonly { root: Slot, path: Addr, }
+    /// read-only with `mount_setattr(AT_RECURSIVE)`, attached over it. A path that is not there is left. `own` as in [`Op::Mask`].
+    12 Readonly { root: Slot, path: Addr, own: bool, }
 
     /// Writes `data` in one write to the existing file `path` strictly beneath `dir`, crossing no mount and no magic link.
     13 Write { dir: Slot, path: Addr, data: Bytes, }

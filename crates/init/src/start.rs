@@ -33,17 +33,20 @@ global_asm!(
 /// The plan's table of descriptors: the only memory that is written to and not on the stack.
 static mut TABLE: [i32; crate::op::Slot::MAX as usize] = [0; crate::op::Slot::MAX as usize];
 
-/// `stack` points to argc, behind which argv begins. The plan's descriptor is argv[1], in decimal.
+/// `stack` points to argc, behind which argv begins: where the plan is, as three decimal numbers: its descriptor, where in the
+/// file it begins, and its size.
 extern "C" fn enter(stack: *const usize) -> ! {
     // SAFETY: the kernel puts argc there.
-    if unsafe { *stack } < 2 {
+    if unsafe { *stack } < 4 {
         crate::sys::process::exit(125);
     }
-    // SAFETY: the kernel puts argv behind argc: argv[1] is the word after argv[0].
-    let number = unsafe { crate::sys::Text::at(*stack.add(2) as *const u8) };
-    let plan = number.bytes().iter().fold(0i32, |value, digit| {
-        value.wrapping_mul(10).wrapping_add(i32::from(digit.wrapping_sub(b'0')))
-    });
+    let number = |i: usize| {
+        // SAFETY: the kernel puts argv behind argc; there are more than `i` arguments.
+        let text = unsafe { crate::sys::Text::at(*stack.add(1 + i) as *const u8) };
+        let digit = |value: u64, digit: &u8| value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')));
+        text.bytes().iter().fold(0u64, digit)
+    };
     // SAFETY: this runs once, before anything else could refer to the table.
-    crate::interpret::start(plan, unsafe { &mut *(&raw mut TABLE) })
+    let table = unsafe { &mut *(&raw mut TABLE) };
+    crate::interpret::start(number(1) as i32, number(2)..number(2) + number(3), table)
 }

@@ -10,6 +10,9 @@ use crate::op::{Op, Slot, Step};
 /// Where a plan is mapped in hull-init: far from the program, which is linked at a low address, and from stack and vdso.
 pub const BASE: u64 = 0x10_0000_0000;
 
+/// Where in a file a plan may begin: at a multiple of the largest page a kernel of this architecture has.
+pub const ALIGN: usize = if cfg!(target_arch = "x86_64") { 4096 } else { 65536 };
+
 /// The first bytes of a plan.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

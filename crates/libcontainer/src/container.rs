@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
 use crate::runtime::START_SOCKET;
-use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
@@ -50,6 +50,10 @@ pub struct Container {
     record: Option<Box<Record>>,
     config: Config,
     skipped: Vec<String>,
+    /// The directory, where this handle has made the container.
+    held: Option<Unlocked>,
+    /// The record is the one that this handle has written, which nobody but a delete changes.
+    is_of_ours: bool,
 }
 
 /// How long `delete` waits for a killed process to be gone.
@@ -58,7 +62,7 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 impl Container {
     pub(crate) fn from_record(store: &Store, id: Id, record: Record) -> Result<Container> {
         let config = record.parsed_config()?;
-        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config, skipped: Vec::new() })
+        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config, skipped: Vec::new(), held: None, is_of_ours: false })
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
@@ -66,13 +70,15 @@ impl Container {
             Contents::Record(record) => Container::from_record(store, id, *record),
             Contents::Unfinished => {
                 let config = Config::default();
-                Ok(Container { store: store.clone(), id, record: None, config, skipped: Vec::new() })
+                Ok(Container { store: store.clone(), id, record: None, config, skipped: Vec::new(), held: None, is_of_ours: false })
             }
         }
     }
 
-    pub(crate) fn without(self, skipped: Vec<String>) -> Container {
-        Container { skipped, ..self }
+    /// A container that was just made: what it had to do without, and its directory.
+    pub(crate) fn made(store: &Store, id: Id, record: Record, skipped: Vec<String>, held: Option<Unlocked>) -> Result<Container> {
+        let is_of_ours = record.phase == Phase::Started && held.is_some();
+        Ok(Container { skipped, held, is_of_ours, ..Container::from_record(store, id, record)? })
     }
 
     /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to
@@ -241,7 +247,7 @@ impl Container {
             return Err(not_running());
         }
         let pidfd = self.init().map(|init| init.pidfd()).transpose()?.flatten().ok_or_else(not_running)?;
-        match crate::sys::limits::signal(pidfd.as_fd(), signal) {
+        match crate::sys::process::signal(pidfd.as_fd(), signal) {
             Ok(()) => {}
             Err(rustix::io::Errno::SRCH) => return Err(not_running()),
             Err(errno) => return Err(Error::sys(format!("send signal {signal} to the container"), errno)),
@@ -267,20 +273,22 @@ impl Container {
     /// [`Kind::WrongState`] for a running container without `force`. A failing poststop hook is no error (runtime.md): it is
     /// returned as the warnings.
     pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
-        let entry = if force || self.record.is_some() {
-            self.lock()?
-        } else {
-            match self.store.try_open(&self.id)? {
+        let entry = match self.held.take() {
+            Some(held) => held.lock()?.ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))?,
+            None if force || self.record.is_some() => self.lock()?,
+            None => match self.store.try_open(&self.id)? {
                 Some(entry) => entry,
                 None => return Err(self.not_stopped(Status::Creating)),
-            }
+            },
         };
-        // What was read before the lock may be of the past.
-        match entry.read()? {
-            Contents::Record(record) => self.record = Some(record),
-            Contents::Unfinished => {
-                entry.remove()?;
-                return Ok(Vec::new());
+        if !self.is_of_ours {
+            // What was read before the lock may be of the past.
+            match entry.read()? {
+                Contents::Record(record) => self.record = Some(record),
+                Contents::Unfinished => {
+                    entry.remove()?;
+                    return Ok(Vec::new());
+                }
             }
         }
         let creator_is_gone = self.record.as_ref().is_some_and(|record| record.phase == Phase::Creating);
@@ -297,10 +305,10 @@ impl Container {
             if status != Status::Stopped || !self.has_own_pids() {
                 self.kill_everything()?;
             }
+            if let Some(child) = self.child() {
+                child.reap();
+            }
             self.cgroup()?.remove()?;
-        }
-        if let Some(child) = self.child() {
-            child.reap();
         }
         entry.remove()?;
         let state = self.oci_state("stopped", None).to_json();

@@ -142,8 +142,8 @@ impl Runtime {
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
             Ok((record, launched, skipped)) => {
-                drop(making.keep());
-                Ok((Container::from_record(&self.store, id, record)?.without(skipped), launched))
+                let held = making.keep().map(Entry::unlock).transpose()?;
+                Ok((Container::made(&self.store, id, record, skipped, held)?, launched))
             }
             Err(error) => Err(making.undo(error)),
         }

@@ -20,7 +20,13 @@ pub fn from_options(config: &Config, given: &Given) -> Result<Process, Failure> 
     for name in given.texts("cap") {
         add_capability(&mut process, name);
     }
-    process.env.extend(given.texts("env").map(str::to_owned));
+    for variable in given.texts("env") {
+        // What an environment without it does to a program is for nobody to find out.
+        if variable.split_once('=').is_none_or(|(name, _)| name.is_empty()) {
+            return Err(Failure::new(format!("invalid environment variable {variable:?}: NAME=VALUE is needed")));
+        }
+        process.env.push(variable.to_owned());
+    }
     process.terminal = given.is("tty");
     if given.has("no-new-privs") {
         process.no_new_privileges = given.is("no-new-privs");
@@ -43,7 +49,7 @@ pub fn check(process: &Process) -> Result<(), Failure> {
     } else if !process.cwd.starts_with('/') {
         "Cwd must be an absolute path"
     } else if process.args.as_ref().is_none_or(Vec::is_empty) {
-        "args must not be empty"
+        "process args cannot be empty"
     } else {
         return Ok(());
     };
@@ -176,6 +182,10 @@ mod tests {
         }
         let fault = process(CONFIG, &["-u", "alice", "c", "id"]).unwrap_err();
         assert_eq!(fault, "bad uid: \"alice\" is not a number; names are not looked up");
+        for text in ["NOEQUALS", "=1", ""] {
+            let fault = process(CONFIG, &["-e", text, "c", "id"]).unwrap_err();
+            assert_eq!(fault, format!("invalid environment variable {text:?}: NAME=VALUE is needed"));
+        }
         assert!(process(CONFIG, &["-g", "-4", "c", "id"]).unwrap_err().starts_with("bad additional gid"));
     }
 
@@ -185,7 +195,7 @@ mod tests {
         assert_eq!(fault(r#"{"cwd": "/", "args": ["a"]}"#), None);
         assert_eq!(fault(r#"{"args": ["a"]}"#).unwrap(), "Cwd property must not be empty");
         assert_eq!(fault(r#"{"cwd": "a", "args": ["a"]}"#).unwrap(), "Cwd must be an absolute path");
-        assert_eq!(fault(r#"{"cwd": "/", "args": []}"#).unwrap(), "args must not be empty");
-        assert_eq!(fault(r#"{"cwd": "/"}"#).unwrap(), "args must not be empty");
+        assert_eq!(fault(r#"{"cwd": "/", "args": []}"#).unwrap(), "process args cannot be empty");
+        assert_eq!(fault(r#"{"cwd": "/"}"#).unwrap(), "process args cannot be empty");
     }
 }

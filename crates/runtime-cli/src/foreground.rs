@@ -10,7 +10,7 @@ use libcontainer::{Child, Console, Error, ExitStatus};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
+use rustix::process::{Pid, WaitOptions, set_child_subreaper, wait};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Everything that is made ready before the process is, so that no signal is lost between.
@@ -34,7 +34,8 @@ impl Foreground {
             None
         };
         if subreaper {
-            set_child_subreaper(Some(getpid())).map_err(|errno| Error::sys("become a subreaper", errno))?;
+            // Which pid is said makes no difference: prctl(2) takes it as a yes.
+            set_child_subreaper(Some(Pid::INIT)).map_err(|errno| Error::sys("become a subreaper", errno))?;
         }
         Ok(Foreground { signals, socket, subreaper })
     }
@@ -74,6 +75,9 @@ impl Foreground {
         loop {
             let ready = self.wait(child.pidfd(), ended, terminal.as_ref())?;
             ended |= ready.contains(&child.pidfd().as_raw_fd());
+            if ended && terminal.is_none() {
+                return Ok(status);
+            }
             while let Some(signal) = self.signals.next().map_err(|error| Error::io("read signals", &error))? {
                 match signal {
                     libc::SIGWINCH => terminal.iter().for_each(Terminal::resize),

@@ -3,6 +3,7 @@
 use crate::args::{Given, Opt, Takes};
 use crate::failure::Failure;
 use crate::globals::Globals;
+use libcontainer::config::Config;
 use libcontainer::{Bundle, Console, Container, Launch};
 use std::path::Path;
 
@@ -46,14 +47,20 @@ pub const PIDFD_SOCKET: Opt = Opt {
 
 /// Loads the bundle and logs what is doubtful in it.
 pub fn bundle(globals: &Globals, given: &Given) -> Result<Bundle, Failure> {
-    if given.path("config").is_some() {
-        return Err(Failure::new("--config is not supported yet"));
-    }
-    let bundle = Bundle::load(given.path("bundle").unwrap_or(Path::new(".")))?;
+    let dir = given.path("bundle").unwrap_or(Path::new("."));
+    let bundle = match given.path("config") {
+        None => Bundle::load(dir)?,
+        Some(file) => Bundle::from_config(dir, read(file)?)?,
+    };
     for warning in bundle.warnings() {
         globals.log.warning(&warning.to_string());
     }
     Ok(bundle)
+}
+
+fn read(file: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read(file).map_err(|error| Failure::io(format!("open {file:?}"), &error))?;
+    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{file:?}: {error}")))
 }
 
 /// Logs what the container had to do without for lack of privileges.

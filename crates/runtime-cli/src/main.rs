@@ -1,13 +1,16 @@
 //! hull: an OCI runtime with runc's command line. Arguments in, one call of the library, output in runc's formats.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+#![no_main]
 
 mod args;
 mod duration;
+mod entry;
 mod exec_process;
 mod failure;
 mod foreground;
 mod globals;
 mod help;
+mod json_text;
 mod launch;
 mod log;
 mod output;
@@ -24,20 +27,20 @@ use failure::{Failure, Outcome};
 use globals::Globals;
 use log::{Level, Log};
 use std::ffi::{OsStr, OsString};
-use std::process::ExitCode;
 
 /// The exit code for a verb that does not exist.
 const UNKNOWN_VERB: u8 = 3;
 
-fn main() -> ExitCode {
+/// One call of hull; the result is its exit code.
+fn run() -> u8 {
     let mut args = std::env::args_os();
     let program = called(args.next());
     let mut log = Log { file: None, json: false, level: Level::Warning };
     let outcome = call(args, program, &mut log);
-    ExitCode::from(outcome.unwrap_or_else(|failure| {
+    outcome.unwrap_or_else(|failure| {
         log.failure(&failure);
         failure.code
-    }))
+    })
 }
 
 /// How messages call this program: whoever installs hull under runc's name gets runc's messages to the letter.

@@ -8,8 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 use rustix::termios::{
-    LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr,
-    tcsetwinsize,
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -43,6 +42,10 @@ pub struct Terminal<'s> {
     typed: Buffer,
     shown: Buffer,
     line_open: bool,
+    // The end of input was told to a terminal that reads lines; a program that edits its lines itself did not get it.
+    ended_by_line: bool,
+    // For a reader that is no terminal: whether a carriage return is held back until it is known what follows.
+    returns: Option<bool>,
     hung_up: bool,
     // How much is still read once the process has ended; see `drained`.
     left: usize,
@@ -58,9 +61,6 @@ impl<'s> Terminal<'s> {
         let master = receive_fd(socket)?;
         let flags = fcntl_getfl(&master).and_then(|flags| fcntl_setfl(&master, flags | OFlags::NONBLOCK));
         flags.map_err(|errno| Error::sys("make the terminal's master nonblocking", errno))?;
-        if !isatty(streams.output) {
-            clear_carriage_returns(&master);
-        }
         let window = [streams.input, streams.output, streams.error].into_iter().find(|fd| isatty(fd));
         let terminal = Terminal {
             _slave: ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).ok(),
@@ -71,6 +71,8 @@ impl<'s> Terminal<'s> {
             typed: Buffer::default(),
             shown: Buffer::default(),
             line_open: false,
+            ended_by_line: false,
+            returns: (!isatty(streams.output)).then_some(false),
             hung_up: false,
             left: IN_FLIGHT,
             _raw: Raw::set(streams.input)?,
@@ -117,7 +119,11 @@ impl<'s> Terminal<'s> {
     pub fn drained(&mut self) -> bool {
         while self.shown.is_empty() && self.left > 0 {
             if !self.read_output() {
-                return true;
+                // Nothing follows it any more.
+                if self.returns.replace(false) == Some(true) {
+                    self.shown.put(b'\r');
+                }
+                break;
             }
             self.left = self.left.saturating_sub(CHUNK);
         }
@@ -142,6 +148,12 @@ impl<'s> Terminal<'s> {
         let flow = self.shown.read_from(self.master.as_fd());
         // EIO: the last slave was closed.
         self.hung_up = matches!(flow, Flow::Ended | Flow::Failed);
+        if let Some(held) = &mut self.returns {
+            *held = self.shown.without_returns(*held);
+        }
+        if self.ended_by_line && !self.reads_lines() {
+            self.type_end_of_file();
+        }
         if self.output.is_none() {
             self.shown = Buffer::default();
         }
@@ -162,16 +174,21 @@ impl<'s> Terminal<'s> {
     }
 
     /// Tells the program that the input has ended, in the way of a terminal: its end-of-file character, twice when a line
-    /// was begun, because the first one then only ends the line.
+    /// was begun, because the first one then only ends the line. A program that edits its lines itself reads the
+    /// character as a key; one that comes to do so only afterwards needs it again.
     fn type_end_of_file(&mut self) {
         let Ok(modes) = tcgetattr(&self.master) else { return };
-        if modes.local_modes.contains(LocalModes::ICANON) {
-            let character = modes.special_codes[SpecialCodeIndex::VEOF];
+        self.ended_by_line = modes.local_modes.contains(LocalModes::ICANON);
+        let character = modes.special_codes[SpecialCodeIndex::VEOF];
+        self.typed.put(character);
+        if self.line_open && self.ended_by_line {
             self.typed.put(character);
-            if self.line_open {
-                self.typed.put(character);
-            }
         }
+    }
+
+    /// Whether the terminal hands whole lines to its program.
+    fn reads_lines(&self) -> bool {
+        tcgetattr(&self.master).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
     }
 
     fn pass_typed(&mut self) {
@@ -226,15 +243,43 @@ impl Buffer {
         self.bytes[self.start..self.end].last().copied()
     }
 
+    /// Adds a byte; for a buffer that has room, as every empty one has.
     fn put(&mut self, byte: u8) {
-        self.bytes[self.end] = byte;
-        self.end += 1;
+        if let Some(place) = self.bytes.get_mut(self.end) {
+            *place = byte;
+            self.end += 1;
+        }
     }
 
     fn read_from(&mut self, fd: BorrowedFd<'_>) -> Flow {
-        let read = rustix::io::read(fd, &mut self.bytes[..]);
-        (self.start, self.end) = (0, read.unwrap_or(0));
+        // The first place is left for a byte that was held back.
+        let read = rustix::io::read(fd, &mut self.bytes[1..]);
+        (self.start, self.end) = (1, 1 + read.unwrap_or(0));
         Flow::of(read)
+    }
+
+    /// Undoes what a terminal does to the end of a line: output that goes to a file or a pipe is read by programs, and
+    /// they want no carriage returns. One at the end is held back, and `held` says whether the last time one was;
+    /// whether now one is, is the result.
+    fn without_returns(&mut self, held: bool) -> bool {
+        if self.is_empty() {
+            return held;
+        }
+        if held && self.bytes[self.start] != b'\n' {
+            self.start -= 1;
+            self.bytes[self.start] = b'\r';
+        }
+        let holds = self.last() == Some(b'\r');
+        let end = self.end - usize::from(holds);
+        let mut to = self.start;
+        for at in self.start..end {
+            if !(self.bytes[at] == b'\r' && at + 1 < end && self.bytes[at + 1] == b'\n') {
+                self.bytes[to] = self.bytes[at];
+                to += 1;
+            }
+        }
+        self.end = to;
+        holds
     }
 
     fn write_to(&mut self, fd: BorrowedFd<'_>) -> Flow {
@@ -268,14 +313,6 @@ impl Drop for Raw<'_> {
     fn drop(&mut self) {
         // The terminal may be gone; there is nobody to tell then.
         _ = tcsetattr(self.fd, OptionalActions::Now, &self.before);
-    }
-}
-
-/// Output which goes to a file or a pipe is read by programs, and they want lines without carriage returns.
-fn clear_carriage_returns(master: &OwnedFd) {
-    if let Ok(mut modes) = tcgetattr(master) {
-        modes.output_modes.remove(OutputModes::ONLCR);
-        _ = tcsetattr(master, OptionalActions::Now, &modes);
     }
 }
 

@@ -1,4 +1,5 @@
 //! The program as a caller sees it, where no container is needed: usage, exit codes, where messages go.
+#![allow(clippy::unwrap_used)] // also outside the test functions: what cannot be read has failed
 
 use std::path::Path;
 use std::process::{Command, Output};

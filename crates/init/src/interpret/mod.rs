@@ -18,6 +18,7 @@ pub use plan::Plan;
 use crate::op::{Addr, Op, Slot};
 use crate::sys::{self, Errno, Fd, Result, Text, fs, process};
 use crate::wire::TEXT;
+use core::ops::Range;
 use conversation::Conversation;
 
 /// Up to this number a descriptor that is no longer needed is left to the exec.
@@ -108,8 +109,8 @@ impl Run {
             Op::Node { dir, name, mode, device, uid, gid } => self.node(dir, name, mode, device, (uid, gid))?,
             Op::Symlink { target, dir, name, replace } => self.symlink(target, dir, name, replace)?,
             Op::Enter { root, pivot, shared } => self.enter(root, pivot, shared)?,
-            Op::Mask { root, path, null, dir } => self.mask(root, path, null, dir)?,
-            Op::Readonly { root, path } => self.readonly(root, path)?,
+            Op::Mask { root, path, null, dir, own } => self.mask(root, path, null, dir, own)?,
+            Op::Readonly { root, path, own } => self.readonly(root, path, own)?,
             Op::Write { dir, path, data } => {
                 let (dir, path) = (self.plan.fd(dir)?, self.plan.text(path)?);
                 write_beneath(dir, path, self.plan.bytes(data)?)?;
@@ -236,12 +237,11 @@ fn write_beneath(dir: Fd, path: Text, data: &[u8]) -> Result<()> {
     if written? == data.len() { Ok(()) } else { Err(Errno::IO) }
 }
 
-/// The process's start: sets what must not be inherited from the caller, maps the plan whose descriptor has the number
+/// The process's start: sets what must not be inherited from the caller, maps the plan, which is at `place` of the file behind
 /// `plan`, and performs it. Only what fails before the plan is there ends with exit code 125.
-pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
+pub fn start(plan: Fd, place: Range<u64>, table: &'static mut [Fd]) -> ! {
     // Neither memory nor descriptors of this process are for a container that it may share a pid namespace with.
     let _ = process::prctl(process::PR_SET_DUMPABLE, 0, 0);
-    let _ = process::prctl(process::PR_SET_NAME, c"hull-init".as_ptr() as usize, 0);
     // A Rust program ignores SIGPIPE, nohup(1) SIGHUP, a shell in the background SIGINT and SIGQUIT, a daemon may ignore
     // SIGCHLD (and has no hook's end to wait for then), and any caller may have blocked signals; all that would go
     // on into the container.
@@ -249,7 +249,7 @@ pub fn start(plan: Fd, table: &'static mut [Fd]) -> ! {
         process::default_action(signal);
     }
     process::unblock_all();
-    match Plan::map(plan, table) {
+    match Plan::map(plan, place, table) {
         Ok(plan) => run(plan),
         Err(_) => process::exit(125),
     }

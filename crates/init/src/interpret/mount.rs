@@ -36,6 +36,13 @@ impl Run {
                 made => return made.and_then(|()| mount::move_mount(tree, root, path)),
             }
         }
+        // A single name cannot lead anywhere else, since move_mount(2) does not follow it. Where it is no directory, a symlink
+        // to one included, or missing, the walk below knows what to do or to say.
+        let single = !path.bytes().contains(&b'/') && !path.bytes().is_empty();
+        let plain = flags & (op::ATTACH_DIRECTORY | op::ATTACH_KEEP_MODE) == op::ATTACH_DIRECTORY;
+        if single && plain && mount::move_mount(tree, root, path).is_ok() {
+            return Ok(());
+        }
         let how = match flags & (op::ATTACH_NO_SYMLINK | op::ATTACH_NO_FOLLOW) {
             0 => paths::FOLLOW,
             op::ATTACH_NO_FOLLOW => paths::NO_FOLLOW,
@@ -124,12 +131,17 @@ impl Run {
         fs::chroot(c".".into())
     }
 
-    pub(super) fn mask(&mut self, root: Slot, path: Addr, null: Slot, dir: Slot) -> Result<()> {
-        let flags = fs::O_PATH | fs::O_NOFOLLOW;
-        let Some(target) = there(fs::openat2(self.plan.fd(root)?, self.plan.text(path)?, flags, IN_ROOT))? else {
-            return Ok(());
+    pub(super) fn mask(&mut self, root: Slot, path: Addr, null: Slot, dir: Slot, own: bool) -> Result<()> {
+        let (root, path) = (self.plan.fd(root)?, self.plan.text(path)?);
+        let (target, name, kind) = if own {
+            let Some(stat) = there(fs::stat(root, path, fs::AT_SYMLINK_NOFOLLOW))? else { return Ok(()) };
+            (root, path, stat.kind())
+        } else {
+            let Some(target) = there(fs::openat2(root, path, fs::O_PATH | fs::O_NOFOLLOW, IN_ROOT))? else {
+                return Ok(());
+            };
+            (target, Text::EMPTY, fs::fstat(target)?.kind())
         };
-        let kind = fs::fstat(target)?.kind();
         let (slot, place) = match kind {
             fs::S_IFLNK => return Err(Errno::LOOP),
             fs::S_IFDIR => (dir, 0),
@@ -138,17 +150,27 @@ impl Run {
         let cover = self.plan.fd(slot)?;
         if self.attached[place] == slot {
             let cover = mount::clone_tree(cover, Text::EMPTY, fs::AT_EMPTY_PATH)?;
-            mount::move_mount(cover, target, Text::EMPTY)?;
+            mount::move_mount(cover, target, name)?;
             release(cover);
         } else {
-            mount::move_mount(cover, target, Text::EMPTY)?;
+            mount::move_mount(cover, target, name)?;
             self.attached[place] = slot;
         }
-        release(target);
+        if !own {
+            release(target);
+        }
         Ok(())
     }
 
-    pub(super) fn readonly(&mut self, root: Slot, path: Addr) -> Result<()> {
+    pub(super) fn readonly(&mut self, root: Slot, path: Addr, own: bool) -> Result<()> {
+        if own {
+            let (root, path) = (self.plan.fd(root)?, self.plan.text(path)?);
+            let Some(tree) = there(mount::clone_tree(root, path, AT_RECURSIVE))? else { return Ok(()) };
+            mount::set_attributes(tree, &[MOUNT_ATTR_RDONLY, 0, 0, 0], AT_RECURSIVE)?;
+            mount::move_mount(tree, root, path)?;
+            release(tree);
+            return Ok(());
+        }
         let Some(target) = there(fs::openat2(self.plan.fd(root)?, self.plan.text(path)?, fs::O_PATH, IN_ROOT))? else {
             return Ok(());
         };
@@ -162,7 +184,7 @@ impl Run {
 }
 
 /// What is there, if anything is.
-fn there(found: Result<Fd>) -> Result<Option<Fd>> {
+fn there<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         found => found.map(Some),

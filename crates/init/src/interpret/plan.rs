@@ -3,6 +3,7 @@
 use crate::op::{Addr, Bytes, Slot, Step};
 use crate::sys::{self, Errno, Fd, Result, Text};
 use crate::wire::{self, Header, RawStep};
+use core::ops::Range;
 
 /// A mapped plan.
 pub struct Plan {
@@ -13,10 +14,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Maps the plan behind `fd` at [`wire::BASE`] and copies its descriptor table into `table`.
-    pub fn map(fd: Fd, table: &'static mut [Fd]) -> Result<Plan> {
-        let mapped = sys::fs::size(fd)?;
-        sys::process::map(wire::BASE, mapped, fd)?;
+    /// Maps the plan at `place` of the file behind `fd` at [`wire::BASE`] and copies its descriptor table into `table`.
+    pub fn map(fd: Fd, place: Range<u64>, table: &'static mut [Fd]) -> Result<Plan> {
+        let mapped = place.end - place.start;
+        sys::process::map(wire::BASE, mapped, fd, place.start)?;
         if mapped < size_of::<Header>() as u64 {
             return Err(Errno::INVAL);
         }

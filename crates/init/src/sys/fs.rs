@@ -97,12 +97,6 @@ pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
     unsafe { call!(nr::WRITE, fd, bytes.as_ptr(), bytes.len()) }
 }
 
-/// The size of a file, by lseek(2) to its end: the cheapest call that knows it.
-pub fn size(fd: Fd) -> Result<u64> {
-    // SAFETY: touches no memory.
-    unsafe { call!(nr::LSEEK, fd, 0, 2) }.map(|size| size as u64)
-}
-
 /// mkdirat(2).
 pub fn mkdirat(dir: Fd, path: Text, mode: u32) -> Result<()> {
     // SAFETY: the string lives through the call.

@@ -8,8 +8,6 @@ pub const CLONE_NEWTIME: u64 = 0x80;
 
 /// prctl(2): whether memory may be dumped and traced.
 pub const PR_SET_DUMPABLE: u32 = 4;
-/// prctl(2): the name in ps and /proc/PID/comm.
-pub const PR_SET_NAME: u32 = 15;
 /// prctl(2): takes a capability out of the bounding set.
 pub const PR_CAPBSET_DROP: u32 = 24;
 /// prctl(2): the ambient set.
@@ -136,7 +134,7 @@ pub fn unblock_all() {
 
 /// prctl(2) with numbers.
 pub fn prctl(option: u32, a: usize, b: usize) -> Result<()> {
-    // SAFETY: the options used with this take no pointer, or PR_SET_NAME's to a string.
+    // SAFETY: the options used with this take no pointer,.
     unsafe { call!(nr::PRCTL, option, a, b, 0, 0) }.map(drop)
 }
 
@@ -166,12 +164,12 @@ pub fn unshare(kinds: u64) -> Result<()> {
 }
 
 /// Maps `size` bytes of a file at `address`, to be read only, or fails if something is there: mmap(2).
-pub fn map(address: u64, size: u64, fd: Fd) -> Result<()> {
+pub fn map(address: u64, size: u64, fd: Fd, offset: u64) -> Result<()> {
     const PROT_READ: u32 = 1;
     const MAP_PRIVATE: u32 = 2;
     const MAP_FIXED_NOREPLACE: u32 = 0x100000;
     // SAFETY: nothing that is mapped is replaced. A kernel that does not know the flag does not run hull.
-    unsafe { call!(nr::MMAP, address, size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0) }.map(drop)
+    unsafe { call!(nr::MMAP, address, size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, offset) }.map(drop)
 }
 
 /// A number that this process and the copies it makes of itself have in common.

@@ -170,8 +170,8 @@ fn no_rules_are_the_ones_that_always_hold() {
             "allow c 1:8 rwm",
             "allow c 1:9 rwm",
             "allow c 5:0 rwm",
-            "allow c 5:1 rwm",
             "allow c 5:2 rwm",
+            "allow c 10:200 rwm",
             "allow c 136:* rwm"
         ]
     );

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use rustix::fs::statfs;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// Where every distribution mounts cgroups, and where hull looks for them.
@@ -73,7 +75,17 @@ impl Layout {
 /// /proc/self/cgroup of the calling process.
 pub(crate) fn own_memberships() -> Result<String> {
     let path = "/proc/self/cgroup";
-    std::fs::read_to_string(path).map_err(|e| Error::io(format!("read \"{path}\""), &e).object(path))
+    // procfs tells no size; a page holds every hierarchy there can be, so that one read is enough.
+    let mut text = Vec::with_capacity(4096);
+    let failed = |errno| Error::sys(format!("read \"{path}\""), errno).object(path);
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    while rustix::io::retry_on_intr(|| rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text))).map_err(failed)? != 0 {
+        if text.len() < text.capacity() && text.last() == Some(&b'\n') {
+            break;
+        }
+        text.reserve(4096);
+    }
+    String::from_utf8(text).map_err(|_| failed(Errno::ILSEQ))
 }
 
 /// The lines `ID:NAMES:PATH` of /proc/PID/cgroup (cgroups(7)) as names and path.

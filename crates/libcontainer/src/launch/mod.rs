@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Act, Plan};
 use crate::sys::clone::{Program, Spawn, spawn};
-use crate::sys::socket;
+use crate::sys::{program, socket};
 use hull_init::wire;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
@@ -71,16 +71,17 @@ impl Launched {
 pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Launched> {
     let (ours, theirs) = socket::pair().map_err(|errno| Error::sys("make a socket pair", errno))?;
     let slots = open::all(plan, &mut launch, theirs)?;
-    let file = plan_file(plan, &slots.numbers)?;
-    let program = crate::sys::program::sealed()?;
+    let file = plan.lay_out(&slots.numbers);
+    let program = program::sealed(&file)?;
     let mut keep: Vec<RawFd> = slots.numbers.iter().copied().filter(|fd| *fd > 2).collect();
-    keep.push(file.as_raw_fd());
-    let number = CString::new(file.as_raw_fd().to_string()).unwrap_or_default();
+    keep.push(program.as_raw_fd());
+    let number = |number: usize| CString::new(number.to_string()).unwrap_or_default();
+    let place = [number(program.as_raw_fd() as usize), number(program::PLAN_AT), number(file.len())];
     let spawned = spawn(&Spawn {
         namespaces: plan.clone,
         cgroup: launch.cgroup.clone_into.as_ref().map(|fd| fd.as_fd()),
         program: Program::Open(program.as_fd()),
-        args: &[c"hull-init".to_owned(), number],
+        args: &[[c"hull-init".to_owned()].as_slice(), &place].concat(),
         env: &[],
         cwd: None,
         keep: &keep,
@@ -95,19 +96,6 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     let waits = conversation.hold(&mut child)?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
     Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(conversation.sync) })
-}
-
-/// The plan as the file that hull-init maps.
-fn plan_file(plan: &Plan, numbers: &[i32]) -> Result<OwnedFd> {
-    let failed = |errno| Error::sys("write the plan", errno);
-    let file = rustix::fs::memfd_create("hull-plan", rustix::fs::MemfdFlags::CLOEXEC).map_err(failed)?;
-    let bytes = plan.lay_out(numbers);
-    let mut rest = bytes.as_slice();
-    while !rest.is_empty() {
-        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(failed)?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    Ok(file)
 }
 
 fn go(sync: &OwnedFd) -> std::result::Result<(), Errno> {

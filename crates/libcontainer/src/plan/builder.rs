@@ -6,7 +6,7 @@ use crate::spec::names;
 use hull_init::op::{Addr, Bytes, Op, Slot, Step};
 use hull_init::wire;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -104,7 +104,11 @@ pub(super) struct Builder<'a> {
     /// The root file system: the attached mount, or the plain directory where there is no mount namespace.
     pub root: Slot,
     /// Directories that this plan has made empty, by their path: what goes right below them needs no search.
-    pub fresh: HashMap<String, Slot>,
+    pub fresh: BTreeMap<String, Slot>,
+    /// The procfs and sysfs that this plan has mounted, by their path.
+    pub kernel_file_systems: Vec<(String, Slot)>,
+    /// All paths on which this plan has mounted something.
+    pub mounted: Vec<String>,
     /// A /dev that becomes read-only once its devices are made.
     pub readonly_dev: Option<Slot>,
 }
@@ -119,7 +123,7 @@ impl<'a> Builder<'a> {
             arena: Vec::with_capacity(16 << 10),
             ..Plan::default()
         };
-        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, fresh: HashMap::new(), readonly_dev: None }
+        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, fresh: BTreeMap::new(), kernel_file_systems: Vec::new(), mounted: Vec::new(), readonly_dev: None }
     }
 
     pub fn pass(&mut self, name: &'static str) {

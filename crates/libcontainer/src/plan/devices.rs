@@ -5,7 +5,7 @@ use crate::config::Device;
 use crate::error::{Error, Result};
 use crate::spec::is_bind;
 use hull_init::op::{Op, Slot};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// config-linux.md#default-devices: name, major, minor.
 const DEFAULT: [(&str, u32, u32); 6] =
@@ -71,7 +71,7 @@ fn kind_and_number(device: &Device, field: &str) -> Result<(u32, u64)> {
 
 /// Directories opened so far, and how a node comes to be.
 struct Nodes {
-    dirs: HashMap<String, Slot>,
+    dirs: BTreeMap<String, Slot>,
     /// In a user namespace mknod(2) of a device is refused: the host's node of the same path is bound.
     bind: bool,
 }

@@ -1,6 +1,6 @@
 //! Who the process is: its keyring, groups and user.
 
-use super::builder::{Arg, Builder, call, origin};
+use super::builder::{Arg, Builder, call, inside, origin};
 use crate::error::{Error, Result};
 use hull_init::op::Op;
 
@@ -35,7 +35,11 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     let enter = origin("process.cwd", format!("chdir to cwd ({:?}) set in config.json", process.cwd));
     // As root first: it may enter where the user may not. Where even root may not (a FUSE file system of the
     // user's), the user tries again below; a step that has been done already does nothing then.
-    b.step_skipping(enter.clone(), Op::Chdir { path: cwd }, [if uid == 0 { 0 } else { libc::EACCES }, 0]);
+    // The change of root has left the process at `/`.
+    let at_root = inside(&process.cwd).is_empty() && b.input.launch.join == 0;
+    if !at_root {
+        b.step_skipping(enter.clone(), Op::Chdir { path: cwd }, [if uid == 0 { 0 } else { libc::EACCES }, 0]);
+    }
     let keeps_caps = uid != 0;
     if keeps_caps {
         let args = [Arg::Value(libc::PR_SET_KEEPCAPS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
@@ -46,7 +50,7 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     b.call(origin("process.user.gid", format!("become group {gid}")), libc::SYS_setresgid, &same(gid));
     b.call(origin("process.user.uid", format!("become user {uid}")), libc::SYS_setresuid, &same(uid));
     super::caps::regain(b);
-    if uid != 0 {
+    if uid != 0 && !at_root {
         b.step(enter, Op::Chdir { path: cwd });
     }
     match user.umask {

@@ -1,9 +1,9 @@
 //! Masked and read-only paths.
 
-use super::builder::{Builder, inside, origin};
+use super::builder::{Builder, inside, is_below, origin};
 use crate::error::Result;
-use hull_init::op::{Op, Slot};
-use std::collections::HashSet;
+use hull_init::op::{Addr, Op, Slot};
+use std::collections::BTreeSet;
 
 /// Read-only paths first: a masked path below one must stay masked, not be copied bare. Duplicates are done once.
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
@@ -11,13 +11,12 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     if !b.has_namespace("mount") {
         return Ok(());
     }
-    let root = b.root;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     for (i, path) in linux.readonly_paths.iter().enumerate() {
         if seen.insert(inside(path)) {
             let why = origin(format!("linux.readonlyPaths[{i}]"), format!("make {path:?} read-only"));
-            let path = b.string(inside(path));
-            b.step(why, Op::Readonly { root, path });
+            let (root, path, own) = place(b, &inside(path));
+            b.step(why, Op::Readonly { root, path, own });
         }
     }
     if linux.masked_paths.is_empty() {
@@ -26,17 +25,31 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let why = || origin("linux.maskedPaths", "prepare what masked paths are hidden under");
     let path = b.string("/dev/null");
     let null = b.step_to_slot(why(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
+    // One inode is the root's: nothing can ever be in it.
     let kind = b.string("tmpfs");
-    let params = b.bytes(b"\x01nr_blocks\x001\x00\x01nr_inodes\x001\x00");
+    let params = b.bytes(b"\x01nr_inodes\x001\x00");
     let attrs = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
     let dir = b.step_to_slot(why(), Op::Filesystem { kind, params, attrs });
     seen.clear();
     for (i, path) in linux.masked_paths.iter().enumerate() {
         if seen.insert(inside(path)) {
             let why = origin(format!("linux.maskedPaths[{i}]"), format!("mask {path:?}"));
-            let path = b.string(inside(path));
-            b.step(why, Op::Mask { root, path, null, dir });
+            let (root, path, own) = place(b, &inside(path));
+            b.step(why, Op::Mask { root, path, null, dir, own });
         }
     }
     Ok(())
+}
+
+/// Where a path is best looked for: from the procfs or sysfs of this plan that it is in, else from the root.
+fn place(b: &mut Builder<'_>, path: &str) -> (Slot, Addr, bool) {
+    let kernels = b.kernel_file_systems.iter().find(|(top, _)| is_below(path, top) && path != top);
+    let own = kernels.filter(|(top, _)| {
+        let between = |mounted: &String| mounted != top && is_below(path, mounted) && is_below(mounted, top);
+        !b.mounted.iter().any(between)
+    });
+    match own.map(|(top, slot)| (*slot, path[top.len() + 1..].to_owned())) {
+        Some((slot, rest)) => (slot, b.string(rest), true),
+        None => (b.root, b.string(path), false),
+    }
 }

@@ -42,6 +42,8 @@ impl Target<'_> {
         b.step(self.origin(), Op::Attach { tree, root, path: place, flags });
         // What is mounted over hides what was made there before.
         b.fresh.retain(|made, _| !is_below(made, &path));
+        b.kernel_file_systems.retain(|(made, _)| !is_below(made, &path));
+        b.mounted.push(path);
     }
 }
 
@@ -241,13 +243,15 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         target.attach(b, tree);
         return Ok(());
     }
-    let is_tmpfs = kind == "tmpfs";
+    let (is_tmpfs, is_kernels) = (kind == "tmpfs", matches!(kind, "proc" | "sysfs"));
     let (kind, params) = (b.string(kind), encode(&params));
     let params = b.bytes(&params);
     let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
     target.attach(b, tree);
     if is_tmpfs {
         b.fresh.insert(inside(&mount.destination), tree);
+    } else if is_kernels {
+        b.kernel_file_systems.push((inside(&mount.destination), tree));
     }
     if readonly_later {
         b.readonly_dev = Some(tree);
@@ -262,7 +266,9 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
     }
     // Read-only is the mount: the file system may be shared with others, or still have to be filled.
     params.extend(target.options.super_parameters().filter(|name| *name != "ro").map(|name| (name.to_owned(), None)));
-    for option in &target.options.data {
+    // Every devpts is an instance of its own since Linux 4.7.
+    let needed = |option: &&String| kind != "devpts" || option.as_str() != "newinstance";
+    for option in target.options.data.iter().filter(needed) {
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }

@@ -4,7 +4,7 @@ use super::OpenWhat;
 use super::builder::{Arg, Builder, Origin, origin};
 use crate::error::{Error, Result};
 use hull_init::op::{Addr, Op};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// execvp(3)'s search path for a process without PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -68,7 +68,7 @@ fn candidates(b: &mut Builder<'_>) -> Result<Addr> {
 /// The process's variables, each once, the last value of each; HOME by the container's own user database if there is none.
 fn environment(b: &Builder<'_>) -> Vec<String> {
     let launch = &b.input.launch;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let all: Vec<&String> = b.input.process.env.iter().chain(launch.extra_env).collect();
     let mut env: Vec<String> =
         all.into_iter().rev().filter(|var| seen.insert(var.split('=').next().unwrap_or(""))).cloned().collect();

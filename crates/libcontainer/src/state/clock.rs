@@ -9,8 +9,8 @@ pub fn now() -> String {
 
 /// The time since boot in clock ticks of 10 ms, as procfs counts the start times of processes (proc_pid_stat(5), field 22).
 pub fn ticks() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    time.tv_sec.unsigned_abs() * 100 + time.tv_nsec.unsigned_abs() / 10_000_000
+    let time = crate::sys::process::since_boot();
+    time.as_secs() * 100 + u64::from(time.subsec_millis()) / 10
 }
 
 /// `2026-11-24T02:54:04.992154871Z`: nanoseconds without the zeros at their end, as Go leaves them out. Times before

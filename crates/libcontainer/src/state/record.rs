@@ -133,7 +133,7 @@ pub(super) fn load(at: BorrowedFd<'_>, file: &Path, container: &Path) -> Result<
         .map_err(|error| error.context(format!("{:?}", container.join(NAME))))
 }
 
-/// The whole file, in two reads where it has less than 64 KB, as nearly every config.
+/// The whole file, in one read where it has less than 64 KB, as nearly every config: a record is complete under its name.
 fn read_all(file: impl AsFd) -> std::result::Result<Vec<u8>, Errno> {
     let mut text = Vec::with_capacity(64 << 10);
     loop {
@@ -143,6 +143,8 @@ fn read_all(file: impl AsFd) -> std::result::Result<Vec<u8>, Errno> {
         let spare = rustix::buffer::spare_capacity(&mut text);
         match rustix::io::read(&file, spare) {
             Ok(0) => return Ok(text),
+            // A regular file gives all it has.
+            Ok(_) if text.len() < text.capacity() => return Ok(text),
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }

@@ -188,6 +188,11 @@ fn prepare(shared: &Shared) -> i32 {
             return -result as i32;
         }
     }
+    if shared.program == libc::AT_FDCWD {
+        // A Rust program ignores SIGPIPE, and any caller may have blocked signals; hull-init sees to that itself.
+        hull_init::sys::process::default_action(libc::SIGPIPE as u32);
+        hull_init::sys::process::unblock_all();
+    }
     let (path, argv, envp) = (shared.path as usize, shared.argv as usize, shared.envp as usize);
     let result = raw(libc::SYS_execveat, [shared.program as usize, path, argv, envp, libc::AT_EMPTY_PATH as usize]);
     -result as i32
@@ -326,11 +331,11 @@ pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Er
     namespace
 }
 
-/// Waits for the end of the pipe's writers and ends. It keeps nothing else: what it has copies of are other threads' pipes, too, and two
-/// waiters with each other's would wait for ever.
+/// Waits for the end of the pipe's writers and ends.
 extern "C" fn waiter(pipe: *mut c_void) -> ! {
     // SAFETY: the parent keeps the number until this process is gone.
     let read = unsafe { *pipe.cast::<RawFd>() } as usize;
+    // Another thread's pipe in this copy of the table would keep that thread's child waiting, and that one's ours.
     if read > 0 {
         raw(libc::SYS_close_range, [0, read - 1, 0, 0, 0]);
     }

@@ -2,9 +2,9 @@
 
 pub mod bpf;
 pub mod clone;
-pub mod limits;
 pub mod mount;
 pub mod namespace;
+pub mod process;
 pub mod program;
 pub mod signal;
 pub mod socket;

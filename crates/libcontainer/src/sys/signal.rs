@@ -86,7 +86,7 @@ pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     if !(1..=64).contains(&signal) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    Ok(super::limits::signal(pidfd.as_fd(), signal)?)
+    Ok(super::process::signal(pidfd.as_fd(), signal)?)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{grantpt, openpt, unlockpt};
-use rustix::termios::Winsize;
+use rustix::termios::{OutputModes, Winsize};
 use std::io::IoSlice;
 
 /// A new pseudo-terminal: master and slave.
@@ -98,6 +98,43 @@ fn bytes_go_both_ways() {
 }
 
 #[test]
+fn only_the_terminals_own_carriage_returns_are_undone() {
+    let convert = |chunks: &[&str]| {
+        let (mut out, mut held) = (Vec::new(), false);
+        for chunk in chunks {
+            let mut buffer = Buffer { start: 1, end: 1, ..Buffer::default() };
+            chunk.bytes().for_each(|byte| buffer.put(byte));
+            held = buffer.without_returns(held);
+            out.extend_from_slice(&buffer.bytes[buffer.start..buffer.end]);
+        }
+        (String::from_utf8(out).unwrap(), held)
+    };
+    for (chunks, expected) in [
+        (&["a\r\nb\r\n"][..], ("a\nb\n", false)),
+        (&["a\r", "\nb"], ("a\nb", false)),
+        (&["a\r", "b\r"], ("a\rb", true)),
+        (&["\r", "\r", "\n"], ("\r\n", false)),
+        (&["50%\r100%\r\r\n"], ("50%\r100%\r\n", false)),
+        (&["\n", ""], ("\n", false)),
+        (&["\r", "", "x"], ("\rx", false)),
+    ] {
+        assert_eq!(convert(chunks), (expected.0.to_owned(), expected.1), "{chunks:?}");
+    }
+}
+
+#[test]
+fn a_last_carriage_return_is_not_lost() {
+    let ((input, _typing), (shown, output)) = (pipe(), pipe());
+    let streams = Streams { input: input.as_fd(), output: output.as_fd(), error: output.as_fd() };
+    let (mut terminal, slave) = receive(streams);
+    rustix::io::write(&slave, b"done\r").unwrap();
+    while !terminal.drained() {
+        assert!(turn(&mut terminal));
+    }
+    assert_eq!(read(&shown), b"done\r");
+}
+
+#[test]
 fn all_output_before_the_end_is_passed_on() {
     let ((input, _typing), (shown, output)) = (pipe(), pipe());
     let streams = Streams { input: input.as_fd(), output: output.as_fd(), error: output.as_fd() };
@@ -130,6 +167,32 @@ fn the_end_of_input_ends_the_programs_input() {
             assert_eq!(read(&slave), line.as_bytes(), "{text:?}");
         }
         assert_eq!(read(&slave), b"", "{text:?}");
+    }
+}
+
+#[test]
+fn a_program_that_edits_its_lines_gets_the_end_of_input_as_a_key() {
+    for late in [false, true] {
+        let ((input, typing), (_shown, output)) = (pipe(), pipe());
+        let streams = Streams { input: input.as_fd(), output: output.as_fd(), error: output.as_fd() };
+        let (mut terminal, slave) = receive(streams);
+        let mut raw = tcgetattr(&slave).unwrap();
+        raw.make_raw();
+        if !late {
+            tcsetattr(&slave, OptionalActions::Now, &raw).unwrap();
+        }
+        drop(typing);
+        while terminal.input.is_some() || !terminal.typed.is_empty() {
+            assert!(turn(&mut terminal));
+        }
+        if late {
+            tcsetattr(&slave, OptionalActions::Flush, &raw).unwrap();
+            rustix::io::write(&slave, b"$ ").unwrap();
+            while terminal.ended_by_line || !terminal.typed.is_empty() {
+                assert!(turn(&mut terminal));
+            }
+        }
+        assert_eq!(read(&slave), b"\x04", "late: {late}");
     }
 }
 

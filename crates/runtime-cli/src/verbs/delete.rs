@@ -5,6 +5,7 @@ use super::{Count, HELP, Verb};
 use crate::args::{Given, Opt, Order, Takes};
 use crate::failure::Outcome;
 use crate::globals::Globals;
+use libcontainer::Kind;
 
 pub const VERB: Verb = Verb {
     name: "delete",
@@ -26,8 +27,8 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
     matching::each(globals, given, missing, |container| {
         match container.delete(force) {
             Ok(warnings) => warnings.iter().for_each(|warning| globals.log.warning(warning)),
-            // Another `delete` was faster.
-            Err(error) if force && error.kind() == libcontainer::Kind::NotFound => {}
+            // Somebody else was quicker.
+            Err(error) if force && error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())

@@ -2,13 +2,11 @@
 
 use super::{Count, HELP, Verb};
 use crate::args::{Given, Order};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::globals::Globals;
-use crate::{output, version};
+use crate::{json_text, output, version};
 use libcontainer::seccomp::names as seccomp;
 use libcontainer::spec::names;
-use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
 pub const VERB: Verb = Verb {
@@ -22,13 +20,34 @@ pub const VERB: Verb = Verb {
     run,
 };
 
+/// The order of the specification's examples.
+const FIRST: &[&str] = &[
+    "ociVersionMin",
+    "ociVersionMax",
+    "hooks",
+    "mountOptions",
+    "linux",
+    "namespaces",
+    "capabilities",
+    "cgroup",
+    "seccomp",
+    "apparmor",
+    "selinux",
+    "intelRdt",
+    "memoryPolicy",
+    "mountExtensions",
+    "netDevices",
+    "enabled",
+    "v1",
+    "v2",
+    "actions",
+    "operators",
+    "archs",
+    "modes",
+];
+
 fn run(_: &Globals, _: &Given) -> Outcome {
-    let mut text = Vec::new();
-    let written =
-        features().serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    ")));
-    written.map_err(|error| Failure::new(error.to_string()))?;
-    text.push(b'\n');
-    output::print(&String::from_utf8_lossy(&text))?;
+    output::print(&json_text::pretty(&features(), "    ", FIRST))?;
     Ok(0)
 }
 

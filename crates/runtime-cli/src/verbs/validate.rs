@@ -5,8 +5,9 @@ use crate::args::{Given, Opt, Order, Takes};
 use crate::failure::Outcome;
 use crate::globals::Globals;
 use crate::output;
-use libcontainer::Bundle;
+use libcontainer::config::Config;
 use libcontainer::plan::options::parse_mount;
+use libcontainer::{Bundle, Error};
 use std::path::Path;
 
 pub const VERB: Verb = Verb {
@@ -32,14 +33,25 @@ pub fn bundle(given: &Given) -> &Path {
 fn run(_: &Globals, given: &Given) -> Outcome {
     let dir = bundle(given);
     let mut faults = Bundle::faults(dir);
-    // Those of a bundle which cannot be parsed at all are told already.
-    if let Ok(bundle) = Bundle::load(dir) {
-        let mounts = bundle.spec().mounts.iter().enumerate();
-        faults.extend(mounts.filter_map(|(i, mount)| parse_mount(mount, &format!("mounts[{i}]")).err()));
-        faults.extend(
-            bundle.spec().linux.seccomp.iter().filter_map(|seccomp| libcontainer::seccomp::compile(seccomp).err()),
-        );
+    if let Some(config) = config(dir) {
+        let known: Vec<_> = faults.iter().map(Error::to_string).collect();
+        let mounts = config.mounts.iter().enumerate();
+        let mounts = mounts.filter_map(|(i, mount)| parse_mount(mount, &format!("mounts[{i}]")).err());
+        let filter = config.linux.seccomp.iter().filter_map(|seccomp| libcontainer::seccomp::compile(seccomp).err());
+        faults.extend(mounts.chain(filter).filter(|fault| !known.contains(&fault.to_string())));
     }
     output::print(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>())?;
     Ok(u8::from(!faults.is_empty()))
+}
+
+/// The config, whatever else is wrong with it; none if it cannot be parsed, which is told already.
+fn config(dir: &Path) -> Option<Config> {
+    match Bundle::load(dir) {
+        Ok(bundle) => Some((**bundle.spec()).clone()),
+        Err(_) => {
+            let path = dir.join("config.json");
+            path.metadata().ok().filter(|metadata| metadata.is_file())?;
+            serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+        }
+    }
 }

@@ -217,11 +217,6 @@ pub(super) const CASES: super::tests::Cases = &[
         "process.capabilities.effective[0]",
         "warning: CAP_KILL is not granted: it is not permitted as well",
     ),
-    (
-        r#"{"process": {"capabilities": {"permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]}}}"#,
-        "process.capabilities.ambient[0]",
-        "warning: CAP_KILL is not granted: it is not permitted and inheritable as well",
-    ),
     (r#"{"process": {"oomScoreAdj": -1001}}"#, "process.oomScoreAdj", "-1001 is not between -1000 and 1000"),
     (r#"{"process": {"oomScoreAdj": 1000}}"#, "", ""),
 ];

@@ -1,6 +1,6 @@
 //! A plan under construction, and the running program that performs it, for tests.
 
-use crate::sys::program::sealed;
+use crate::sys::program::{PLAN_AT, sealed};
 use hull_init::op::{Addr, Bytes, Op, Slot, Step};
 use hull_init::wire::{self, Header, Message};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -176,30 +176,29 @@ impl Draft {
         let (socket, theirs) = seqpacket();
         self.fds[0] = Some(theirs);
         let numbers: Vec<RawFd> = self.fds.iter().map(|fd| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)).collect();
-        let plan = rustix::fs::memfd_create("plan", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         let layout = self.lay_out(&numbers);
-        assert_eq!(rustix::io::write(&plan, &layout).unwrap(), layout.len());
-        self.execute(&plan, numbers, socket)
+        self.execute(&layout, numbers, socket)
     }
 
     /// Starts the program on whatever `plan` is, from a caller that ignores and blocks signals.
-    pub fn execute(self, plan: &OwnedFd, inherited: Vec<RawFd>, socket: OwnedFd) -> Running {
+    pub fn execute(self, plan: &[u8], inherited: Vec<RawFd>, socket: OwnedFd) -> Running {
         let (kinds, traced) = (self.kinds, self.traced);
-        let program = sealed().unwrap();
-        let argument = CString::new(plan.as_raw_fd().to_string()).unwrap();
-        let (program_fd, plan_fd) = (program.as_raw_fd(), plan.as_raw_fd());
+        let program = sealed(plan).unwrap();
+        let program_fd = program.as_raw_fd();
+        let place = [program_fd as usize, PLAN_AT, plan.len()].map(|n| CString::new(n.to_string()).unwrap());
         let [input, output, error] = self.stdio;
         let mut command = Command::new("hull-init");
         command.stdin(input).stdout(output).stderr(error);
         let enter = move || {
-            let argv = [c"hull-init".as_ptr(), argument.as_ptr(), std::ptr::null()];
+            let [fd, at, size] = [0, 1, 2].map(|i| place[i].as_ptr());
+            let argv = [c"hull-init".as_ptr(), fd, at, size, std::ptr::null()];
             let envp = [std::ptr::null::<libc::c_char>()];
             // SAFETY: system calls only, on descriptors and strings that live.
             unsafe {
                 if kinds != 0 && libc::unshare(kinds) != 0 {
                     return Err(std::io::Error::last_os_error());
                 }
-                for fd in inherited.iter().chain([&plan_fd]).filter(|fd| **fd >= 0) {
+                for fd in inherited.iter().chain([&program_fd]).filter(|fd| **fd >= 0) {
                     libc::fcntl(*fd, libc::F_SETFD, 0);
                 }
                 for signal in IGNORED {

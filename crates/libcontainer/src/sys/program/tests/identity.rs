@@ -117,7 +117,7 @@ fn a_working_directory_outside_the_root_is_refused() {
         let (proc, params) = (draft.text("proc"), draft.params(&[]));
         let procfs = draft.step_to_slot(Op::Filesystem { kind: proc, params, attrs: 0 });
         draft.attach(procfs, root, "proc", 0);
-        draft.step(Op::Enter { root, pivot: true });
+        draft.step(Op::Enter { root, pivot: true, shared: false });
         let path = draft.text(if outside { "/proc/self/fd/9" } else { "/work" });
         draft.step(Op::Chdir { path });
         let again = draft.text("/missing");

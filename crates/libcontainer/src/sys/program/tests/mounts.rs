@@ -13,7 +13,7 @@ fn rooted(prepare: impl Fn(&Path), steps: impl Fn(&mut Draft, Slot)) -> (tempfil
     let mut draft = Draft::new(libc::CLONE_NEWNS);
     let root = draft.root(directory.path());
     steps(&mut draft, root);
-    draft.step(Op::Enter { root, pivot: true });
+    draft.step(Op::Enter { root, pivot: true, shared: false });
     draft.meet();
     (directory, draft.start())
 }
@@ -35,7 +35,7 @@ fn the_old_root_is_gone() {
         fs::write(directory.path().join("here"), "").unwrap();
         let mut draft = Draft::new(libc::CLONE_NEWNS);
         let root = draft.root(directory.path());
-        draft.step(Op::Enter { root, pivot });
+        draft.step(Op::Enter { root, pivot, shared: false });
         draft.meet();
         let mut running = draft.start();
         let root = running.reach();
@@ -181,7 +181,7 @@ fn masked_paths_show_nothing() {
         let dir = draft.step_to_slot(Op::Filesystem { kind, params, attrs: libc::MOUNT_ATTR_RDONLY });
         for path in paths {
             let path = draft.text(path);
-            draft.step(Op::Mask { root, path, null, dir });
+            draft.step(Op::Mask { root, path, null, dir, own: false });
         }
     };
     let prepare = |root: &Path| {
@@ -221,7 +221,7 @@ fn readonly_paths_are_readonly_with_all_mounts_below() {
             draft.attach(tmpfs, root, "dir/below", 0);
             for path in ["/dir", "/file", "/missing", "/file/missing"] {
                 let path = draft.text(path);
-                draft.step(Op::Readonly { root, path });
+                draft.step(Op::Readonly { root, path, own: false });
             }
         },
     );

@@ -97,7 +97,7 @@ fn attach(prepare: impl Fn(&Path), attach: impl Fn(&mut Draft, Slot)) -> (tempfi
     let mut draft = Draft::new(libc::CLONE_NEWNS);
     let root = draft.root(directory.path());
     attach(&mut draft, root);
-    draft.step(Op::Enter { root, pivot: true });
+    draft.step(Op::Enter { root, pivot: true, shared: false });
     draft.meet();
     (directory, draft.start())
 }

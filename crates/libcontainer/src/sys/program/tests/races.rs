@@ -43,7 +43,7 @@ fn a_storm_of_renames_fails_no_walk() {
     let root = draft.fd(fs::File::open(at("root")).unwrap());
     let path = draft.text("a/../b/../".repeat(4) + "missing");
     for _ in 0..20_000 {
-        draft.step(Op::Mask { root, path, null: Slot::SYNC, dir: Slot::SYNC });
+        draft.step(Op::Mask { root, path, null: Slot::SYNC, dir: Slot::SYNC, own: false });
     }
     let rename = || {
         fs::rename(at("x"), at("y")).unwrap();

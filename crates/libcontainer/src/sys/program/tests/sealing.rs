@@ -41,7 +41,7 @@ fn the_program_runs_where_memfds_may_not_be_executed() {
 }
 
 fn inside(forbidden: bool) {
-    let program = sealed().unwrap();
+    let program = sealed(b"").unwrap();
     let path = format!("/proc/self/fd/{}", program.as_raw_fd());
     let is_memfd = std::fs::read_link(&path).unwrap().to_str().unwrap().contains("memfd:");
     assert_eq!(is_memfd, !forbidden);

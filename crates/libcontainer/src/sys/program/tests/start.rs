@@ -17,7 +17,7 @@ fn the_program_is_small() {
 
 #[test]
 fn the_program_cannot_be_written() {
-    let program = sealed().unwrap();
+    let program = sealed(b"").unwrap();
     let seals = rustix::fs::fcntl_get_seals(&program).unwrap();
     assert!(seals.contains(SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE), "{seals:?}");
     assert_eq!(rustix::io::write(&program, b"x"), Err(rustix::io::Errno::PERM));
@@ -36,7 +36,6 @@ fn what_the_caller_does_to_signals_goes_no_further() {
         u64::from_str_radix(line.trim(), 16).unwrap()
     };
     assert_eq!((mask("SigIgn:") & ignored(), mask("SigBlk:")), (0, 0));
-    assert_eq!(running.proc("comm"), "hull-init\n");
     assert_eq!(
         std::fs::read_link(format!("/proc/{}/exe", running.pid())).unwrap().to_str().unwrap(),
         "/memfd:hull-init (deleted)"
@@ -105,9 +104,7 @@ fn a_parent_that_is_gone_ends_the_process() {
 #[test]
 fn what_is_no_plan_is_refused() {
     for bytes in [b"".as_slice(), &[0; 40], &[0; 8192]] {
-        let plan = rustix::fs::memfd_create("plan", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        rustix::io::write(&plan, bytes).unwrap();
-        let mut running = Draft::new(0).execute(&plan, vec![], seqpacket().0);
+        let mut running = Draft::new(0).execute(bytes, vec![], seqpacket().0);
         assert_eq!(running.wait(), 125);
     }
 }
@@ -202,7 +199,7 @@ fn a_plan_costs_few_calls_of_its_own() {
     let mut running = draft.start();
     running.go();
     let signals = [vec![libc::SYS_rt_sigaction; IGNORED.len()], vec![libc::SYS_rt_sigprocmask]].concat();
-    let plan = [libc::SYS_lseek, libc::SYS_mmap];
+    let plan = [libc::SYS_mmap];
     let steps = [libc::SYS_write, libc::SYS_read, libc::SYS_getuid, libc::SYS_exit_group];
-    assert_eq!(running.trace(), [&[libc::SYS_prctl, libc::SYS_prctl], &signals[..], &plan, &steps].concat());
+    assert_eq!(running.trace(), [&[libc::SYS_prctl], &signals[..], &plan, &steps].concat());
 }

@@ -1,4 +1,4 @@
-//! Resource limits of another process.
+//! Small calls: limits and signals of another process, the time since boot.
 
 use super::mount::last_errno;
 use rustix::io::Result;
@@ -17,4 +17,12 @@ pub fn signal(pidfd: std::os::fd::BorrowedFd<'_>, signal: i32) -> Result<()> {
     // SAFETY: no signal info is passed.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0) };
     if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// CLOCK_BOOTTIME: the time since boot, sleep included, without a system call (vdso(7)).
+pub fn since_boot() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: memory for the answer; the clock is older than any kernel that hull runs on.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut time) };
+    std::time::Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
