@@ -4,6 +4,7 @@ use integration::caller::{self, Watch};
 use integration::{Bundle, Runtime, apart, forks, json, residue, signals};
 use libcontainer::config::Process;
 use libcontainer::{Child, Container, Exec, ExitStatus, Kind, Launch, Stdio};
+use rustix::process::{Resource, Rlimit};
 use std::io::Read;
 use std::os::fd::{OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -402,4 +403,82 @@ fn a_container_inherits_nothing_of_its_caller() {
         assert!(!hook.contains("SECRET"), "a hook: {hook}");
         assert_eq!(lines[lines.len() - 2], "4", "a hook has three descriptors: {hook}");
     });
+}
+
+/// Each verb with ever more descriptors: every call that opens one fails once, and each failure is told and leaves nothing.
+#[test]
+fn running_out_of_descriptors_anywhere_leaves_nothing() {
+    apart::apart("running_out_of_descriptors_anywhere_leaves_nothing", &[], 120, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["sleep", "1000"]).push("/hooks/createRuntime", json!({"path": "/bin/true"}));
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let create = || runtime.create(rt.tag(), &bundle, quiet());
+        let clean = |count: usize| {
+            assert_eq!(caller::children(), [], "with {count} descriptors");
+            assert_eq!(residue::left(rt.tag(), &rt.root(), &[]), [""; 0], "with {count} descriptors");
+        };
+        let refused = each_count(|count, with| {
+            let done = with(&mut || create().map(drop));
+            if done.is_ok() {
+                runtime.get(rt.tag())?.delete(true)?;
+            }
+            clean(count);
+            done
+        });
+        assert!(refused > 20, "create: {refused}");
+
+        let mut container = create().unwrap();
+        let refused = each_count(|_, with| with(&mut || container.start()));
+        assert!(refused > 1, "start: {refused}");
+        let child = container.child().unwrap();
+        let refused = each_count(|count, with| {
+            let mut child = None;
+            let done = with(&mut || Ok(child = Some(container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() })?)));
+            if let Some(child) = child {
+                assert!(child.wait().unwrap().success());
+            }
+            assert_eq!(caller::children().len(), 1, "with {count} descriptors");
+            done
+        });
+        assert!(refused > 10, "exec: {refused}");
+        container.delete(true).unwrap();
+        assert_eq!(child.wait().unwrap().code(), 128 + libc::SIGKILL);
+
+        let refused = each_count(|count, with| {
+            let mut container = create()?;
+            container.start()?;
+            let done = with(&mut || container.delete(true).map(drop));
+            if done.is_err() {
+                runtime.get(rt.tag())?.delete(true)?;
+            }
+            clean(count);
+            done
+        });
+        assert!(refused > 2, "delete: {refused}");
+    });
+}
+
+/// Calls `one` with 0, 1, 2 ... and a limiter, until it succeeds; how often it did not. What `one` does within the limiter can open
+/// this many descriptors.
+fn each_count(mut one: impl FnMut(usize, &dyn Fn(&mut dyn FnMut() -> libcontainer::Result<()>) -> libcontainer::Result<()>) -> libcontainer::Result<()>) -> usize {
+    let usual = rustix::process::getrlimit(Resource::Nofile);
+    for count in 0..200 {
+        let before = caller::descriptors();
+        let limit = (0..).filter(|fd| !before.contains_key(fd)).nth(count).unwrap() as u64;
+        let limited = |what: &mut dyn FnMut() -> libcontainer::Result<()>| {
+            rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..usual }).unwrap();
+            let done = what();
+            rustix::process::setrlimit(Resource::Nofile, usual).unwrap();
+            done
+        };
+        match one(count, &limited) {
+            Ok(()) => return count,
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "with {count} descriptors: {error}"),
+        }
+        assert_eq!(caller::descriptors(), before, "with {count} descriptors");
+    }
+    panic!("200 descriptors are not enough");
 }
