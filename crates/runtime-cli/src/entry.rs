@@ -8,7 +8,8 @@ use std::ffi::{c_char, c_int};
 
 /// Arguments are read through [`std::env::args_os`].
 // SAFETY: no other symbol of the program has this name, and the signature is C's.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, allow(dead_code))] // tests have a main of their own
 extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     // A reader that has gone away is an error to handle, in the middle of a `create` above all, not the end of hull.
     // SAFETY: nothing else runs yet.

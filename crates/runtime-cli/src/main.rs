@@ -1,6 +1,6 @@
 //! hull: an OCI runtime with runc's command line. Arguments in, one call of the library, output in runc's formats.
 #![deny(unsafe_code)]
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 mod args;
 mod duration;
@@ -10,6 +10,7 @@ mod failure;
 mod foreground;
 mod globals;
 mod help;
+mod inherited;
 mod json_text;
 mod launch;
 mod log;
@@ -33,6 +34,7 @@ const UNKNOWN_VERB: u8 = 3;
 
 /// One call of hull; the result is its exit code.
 fn run() -> u8 {
+    inherited::put_right();
     let mut args = std::env::args_os();
     let program = called(args.next());
     let mut log = Log { file: None, json: false, level: Level::Warning };

@@ -104,6 +104,20 @@ fn errors_go_to_the_log_as_one_object_and_bare_to_standard_error() {
 }
 
 #[test]
+fn a_closed_stream_is_nobody_elses_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let script = r#"exec "$0" "$@" <&- >&- 2>&-"#;
+    let args = [ROOT, "--log", log.to_str().unwrap(), "--log-format", "json", "list", "-f", "yaml"];
+    let status = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_hull")]).args(args).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    // With standard error's number, the log would have got the bare message too.
+    let text = std::fs::read_to_string(&log).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(object["msg"], "invalid format option");
+}
+
+#[test]
 fn called_as_runc_it_speaks_as_runc() {
     let dir = tempfile::tempdir().unwrap();
     let runc = dir.path().join("runc");

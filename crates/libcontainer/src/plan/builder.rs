@@ -262,9 +262,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Whether the parent may make mounts itself; otherwise the child does, in its own namespaces.
-    pub fn parent_mounts(&self) -> bool {
+    /// Whether the parent can make detached mounts for the child.
+    pub fn parent_may_mount(&self) -> bool {
         self.input.host.has_cap(names::CAP_SYS_ADMIN)
+    }
+
+    /// Whether the parent should clone what the child will mount: the root of a user namespace may not reach it. Elsewhere the
+    /// child has the parent's rights and does so itself, which saves handing the descriptors over.
+    pub fn parent_mounts(&self) -> bool {
+        self.parent_may_mount() && self.has_namespace("user")
     }
 
     /// Whether mknod(2) makes devices that work: the kernel refuses in every user namespace but its first.

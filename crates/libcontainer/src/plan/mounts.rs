@@ -153,8 +153,8 @@ fn attrs_of(options: &MountOptions) -> Vec<(MountAttr, bool)> {
     [(recursive, true), (plain, false)].into_iter().filter(|(attr, _)| !attr.is_nothing()).collect()
 }
 
-/// A bind mount. The parent clones the tree where it may, since the container's root may not be able to reach the source;
-/// the clone first gets the propagation of the container's tree, as if it had been made inside.
+/// A bind mount. The parent clones the tree where the container's root may not be able to reach the source, or where
+/// ids are mapped; the clone first gets the propagation of the container's tree, as if it had been made inside.
 fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
     let source = mount.source.as_deref().unwrap_or("");
     if source.is_empty() {
@@ -168,7 +168,7 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
     let recursive = options.recursive_bind;
     let idmap = idmap(b, mount, target)?;
     let why = origin(format!("{}.source", target.field), format!("open the source {source:?} of a bind mount"));
-    if b.parent_mounts() {
+    if b.parent_mounts() || (idmap.is_some() && b.parent_may_mount()) {
         let mut attrs: Vec<_> = super::rootfs::base_propagation(b.input.config).map(|attr| (attr, true)).into_iter().collect();
         for (attr, all) in attrs_of(options) {
             match attrs.last_mut() {
@@ -237,7 +237,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     let is_dev = inside(&mount.destination) == "dev";
     let readonly_later = is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
     let attrs = (target.options.attr_set | target.options.rec_attr_set) & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
-    if target.options.tmpcopyup && kind == "tmpfs" && b.parent_mounts() {
+    if target.options.tmpcopyup && kind == "tmpfs" && b.parent_may_mount() {
         let from = inside(&mount.destination);
         let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());
         target.attach(b, tree);

@@ -78,6 +78,15 @@ impl Drop for Signals {
     }
 }
 
+/// Makes ended children of this process wait to be asked for their status, whatever the caller of this program has set:
+/// who ignores SIGCHLD lets the kernel reap them at once, and the disposition is inherited through exec (wait(2), notes).
+///
+/// For a program's first lines: the disposition is the whole process's.
+pub fn keep_ended_children() {
+    // SAFETY: no handler is installed; a known signal and disposition cannot be refused.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// Sends the process of `pidfd` a signal by number, real-time signals included (pidfd_send_signal(2)).
 ///
 /// # Errors

@@ -59,5 +59,7 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
             _ => {}
         }
     }
+    // The terminal is itself again; the rest of the foreground ends with the process.
+    std::mem::forget(foreground);
     ended
 }
