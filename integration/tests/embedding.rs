@@ -3,9 +3,10 @@
 use integration::caller::{self, Watch};
 use integration::{Bundle, Runtime, apart, forks, json, residue, signals};
 use libcontainer::config::Process;
-use libcontainer::{Child, Container, Exec, Kind, Launch, Stdio};
+use libcontainer::{Child, Container, Exec, ExitStatus, Kind, Launch, Stdio};
+use rustix::process::{Resource, Rlimit};
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -65,10 +66,7 @@ fn work(rt: &Runtime, lived: Sender<()>) -> Work {
         hooked.push(&format!("/hooks/{kind}"), json!({"path": program, "timeout": 60}));
     }
     let mut filtered = named("filtered");
-    filtered.set(
-        "/linux/seccomp",
-        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}),
-    );
+    filtered.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}));
     let mut broken = named("broken");
     broken.args(&["/nowhere"]);
     Work {
@@ -100,8 +98,7 @@ impl Work {
         let container = Arc::new(container);
         execs(&container);
         if serial % 5 == 0 {
-            let error =
-                container.exec(&process(&["/nowhere"]), Exec { launch: quiet(), ..Exec::default() }).unwrap_err();
+            let error = container.exec(&process(&["/nowhere"]), Exec { launch: quiet(), ..Exec::default() }).unwrap_err();
             assert_eq!(error.kind(), Kind::Program, "{error}");
             let error = self.runtime.create(&id, bundle, quiet()).unwrap_err();
             assert_eq!(error.kind(), Kind::AlreadyExists, "{error}");
@@ -112,19 +109,18 @@ impl Work {
         // A handle of its own: whichever thread and handle made a container, another may end it.
         let warnings = self.runtime.get(&id).unwrap().delete(true).unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
-        self.lived.send(()).unwrap();
+        let _ = self.lived.send(()); // nobody hears it when the test has failed
     }
 
     /// `run`, whose caller has the child to wait for.
     fn run(&self) {
         let (serial, id) = self.id();
-        let (mut container, child) =
-            self.runtime.run(&id, &self.bundles[serial % self.bundles.len()], quiet()).unwrap();
-        assert!(echo(&container, "once").1.wait().unwrap().success());
+        let (mut container, child) = self.runtime.run(&id, &self.bundles[serial % self.bundles.len()], quiet()).unwrap();
+        assert_eq!(echo(&container, "once").1.wait().unwrap(), ExitStatus::Exited(0));
         container.kill(libc::SIGKILL, false).unwrap();
         assert_eq!(child.wait().unwrap().code(), 128 + libc::SIGKILL);
         container.delete(false).unwrap();
-        self.lived.send(()).unwrap();
+        let _ = self.lived.send(()); // nobody hears it when the test has failed
     }
 
     fn over(&self) -> bool {
@@ -211,8 +207,8 @@ fn allocate(work: &Work, seed: u64, start: &Barrier) {
             match round / 4096 % 2 {
                 0 => work.live(|container| {
                     let (pipe, child) = echo(container, "thread");
-                    assert_eq!(all_of(pipe), expected("thread"));
-                    assert!(child.wait().unwrap().success());
+                    let said = all_of(pipe);
+                    assert_eq!((child.wait().unwrap(), said), (ExitStatus::Exited(0), expected("thread")));
                 }),
                 _ => work.run(),
             }
@@ -240,8 +236,9 @@ async fn serve(work: Arc<Work>) {
                 let word = format!("exec{i}");
                 let (begun, said) = (container.clone(), word.clone());
                 let (pipe, child) = tokio::task::spawn_blocking(move || echo(&begun, &said)).await.unwrap();
-                assert_eq!(all_of_async(pipe).await, expected(&word));
-                assert!(tokio::task::spawn_blocking(|| child.wait()).await.unwrap().unwrap().success());
+                let said = all_of_async(pipe).await;
+                let status = tokio::task::spawn_blocking(|| child.wait()).await.unwrap().unwrap();
+                assert_eq!((status, said), (ExitStatus::Exited(0), expected(&word)));
             });
         }
         while let Some(exec) = execs.join_next().await {
@@ -250,7 +247,7 @@ async fn serve(work: Arc<Work>) {
         let mut container = Arc::into_inner(container).unwrap();
         // From a worker thread of the runtime itself, as careless programs do.
         container.delete(true).unwrap();
-        work.lived.send(()).unwrap();
+        let _ = work.lived.send(());
     }
 }
 
@@ -258,8 +255,7 @@ async fn serve(work: Arc<Work>) {
 fn runtime() -> tokio::runtime::Runtime {
     let hour = Duration::from_secs(3600);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let tokio =
-        builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
+    let tokio = builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
     let all = Arc::new(Barrier::new(EXECS + 1));
     for _ in 0..EXECS {
         let all = all.clone();
@@ -277,6 +273,7 @@ fn stress() {
         // A descriptor of a program that does not know of O_CLOEXEC, and a directory at that: no container may have it.
         let open = rustix::fs::open("/", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
         forks::watch();
+        signals::interrupt_by(libc::SIGUSR2);
         let (descriptors, whole) = (caller::descriptors(), caller::whole());
         let (sender, lives) = channel();
         let work = Arc::new(work(&rt, sender));
@@ -284,10 +281,7 @@ fn stress() {
         let threads: Vec<_> = (1..=THREADS as u64)
             .map(|seed| {
                 let (work, begin) = (work.clone(), begin.clone());
-                std::thread::Builder::new()
-                    .name(format!("allocates{seed}"))
-                    .spawn(move || allocate(&work, seed, &begin))
-                    .unwrap()
+                std::thread::Builder::new().name(format!("allocates{seed}")).spawn(move || allocate(&work, seed, &begin)).unwrap()
             })
             .collect();
         let tokio = runtime();
@@ -296,14 +290,13 @@ fn stress() {
         begin.wait();
         let tasks: Vec<_> = (0..2).map(|_| tokio.spawn(serve(work.clone()))).collect();
         let mut lived = 0;
-        let resting = || {
-            work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS
-        };
+        let resting = || work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS;
         while !resting() || tasks.iter().any(|task| !task.is_finished()) {
             // The time limit is for the end alone, when nobody lives any more.
             if lives.recv_timeout(Duration::from_secs(1)).is_ok() {
                 lived += 1;
             }
+            signals::send_to_all_threads(libc::SIGUSR2);
             let changed = watch.look();
             if !changed.is_empty() {
                 work.done.store(true, Ordering::Relaxed);
@@ -366,4 +359,126 @@ fn id_mapped_mounts_from_many_threads() {
         });
         assert_eq!(caller::children(), []);
     });
+}
+
+/// What a process of a container tells of itself, as lines of a script's output.
+const CONFESS: &str = "grep -E 'SigBlk|SigIgn|Umask' /proc/self/status; env | sort; ls /proc/self/fd | wc -l; pwd";
+
+/// Its bit in the masks of /proc/PID/status.
+const SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
+
+#[test]
+fn a_container_inherits_nothing_of_its_caller() {
+    let test = "a_container_inherits_nothing_of_its_caller";
+    // The descriptor 9 and the variable are the caller's own.
+    let wrapper = ["sh", "-c", "export SECRET=1; umask 027; cd /etc; exec 9</etc/passwd; exec \"$@\"", "sh"];
+    apart::apart(test, &wrapper, 60, || {
+        let rt = Runtime::new();
+        [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMIN() + 3].into_iter().for_each(signals::block);
+        assert_eq!(caller::descriptors().get(&9), Some(&"/etc/passwd".into()), "the premise");
+        let mut bundle = rt.bundle();
+        bundle.script(CONFESS).set("/process/env", json!(["PATH=/bin", "HOME=/"])).unset("/process/user").set("/process/user", json!({"uid": 0, "gid": 0, "umask": 0o77}));
+        bundle.push("/hooks/createRuntime", json!({"path": "/bin/sh", "args": ["sh", "-c", format!("({CONFESS}) > {}", rt.path("hook").display())], "env": ["PATH=/bin:/usr/bin"]}));
+        bundle.write();
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+        let streams = [null.try_clone().unwrap(), write.try_clone().unwrap(), write];
+        let launch = Launch { stdio: Stdio::Fds(streams), ..Launch::default() };
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let (mut container, child) = libcontainer::Runtime::at(rt.root()).run(rt.tag(), &bundle, launch).unwrap();
+        let said = all_of(read);
+        assert!(child.wait().unwrap().success());
+        container.delete(false).unwrap();
+        // What was ignored when this program began goes on, as with runc; what Rust has it ignore does not.
+        let own = caller::attributes(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+        let ignored = u64::from_str_radix(&own["SigIgn"], 16).unwrap();
+        assert_ne!(ignored & SIGPIPE, 0, "the premise");
+        let unblocked = "SigBlk:\t0000000000000000".to_owned();
+        let ignored = format!("SigIgn:\t{:016x}", ignored & !SIGPIPE);
+        let expected = format!("Umask:\t0077\n{unblocked}\n{ignored}\nHOME=/\nPATH=/bin\nPWD=/\nSHLVL=1\n4\n/\n");
+        assert_eq!(said, expected, "the container's program");
+        let hook = std::fs::read_to_string(rt.path("hook")).unwrap();
+        let lines: Vec<&str> = hook.lines().collect();
+        assert_eq!(lines[1..3], [unblocked, ignored], "a hook: {hook}");
+        assert!(!hook.contains("SECRET"), "a hook: {hook}");
+        assert_eq!(lines[lines.len() - 2], "4", "a hook has three descriptors: {hook}");
+    });
+}
+
+/// Each verb with ever more descriptors: every call that opens one fails once, and each failure is told and leaves nothing.
+#[test]
+fn running_out_of_descriptors_anywhere_leaves_nothing() {
+    apart::apart("running_out_of_descriptors_anywhere_leaves_nothing", &[], 120, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["sleep", "1000"]).push("/hooks/createRuntime", json!({"path": "/bin/true"}));
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let create = || runtime.create(rt.tag(), &bundle, quiet());
+        let clean = |count: usize| {
+            assert_eq!(caller::children(), [], "with {count} descriptors");
+            assert_eq!(residue::left(rt.tag(), &rt.root(), &[]), [""; 0], "with {count} descriptors");
+        };
+        let refused = each_count(|count, with| {
+            let done = with(&mut || create().map(drop));
+            if done.is_ok() {
+                runtime.get(rt.tag())?.delete(true)?;
+            }
+            clean(count);
+            done
+        });
+        assert!(refused > 20, "create: {refused}");
+
+        let mut container = create().unwrap();
+        let refused = each_count(|_, with| with(&mut || container.start()));
+        assert!(refused > 1, "start: {refused}");
+        let child = container.child().unwrap();
+        let refused = each_count(|count, with| {
+            let mut child = None;
+            let done = with(&mut || Ok(child = Some(container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() })?)));
+            if let Some(child) = child {
+                assert!(child.wait().unwrap().success());
+            }
+            assert_eq!(caller::children().len(), 1, "with {count} descriptors");
+            done
+        });
+        assert!(refused > 10, "exec: {refused}");
+        container.delete(true).unwrap();
+        assert_eq!(child.wait().unwrap().code(), 128 + libc::SIGKILL);
+
+        let refused = each_count(|count, with| {
+            let mut container = create()?;
+            container.start()?;
+            let done = with(&mut || container.delete(true).map(drop));
+            if done.is_err() {
+                runtime.get(rt.tag())?.delete(true)?;
+            }
+            clean(count);
+            done
+        });
+        assert!(refused > 2, "delete: {refused}");
+    });
+}
+
+/// Calls `one` with 0, 1, 2 ... and a limiter, until it succeeds; how often it did not. What `one` does within the limiter can open
+/// this many descriptors.
+fn each_count(mut one: impl FnMut(usize, &dyn Fn(&mut dyn FnMut() -> libcontainer::Result<()>) -> libcontainer::Result<()>) -> libcontainer::Result<()>) -> usize {
+    let usual = rustix::process::getrlimit(Resource::Nofile);
+    for count in 0..200 {
+        let before = caller::descriptors();
+        let limit = (0..).filter(|fd| !before.contains_key(fd)).nth(count).unwrap() as u64;
+        let limited = |what: &mut dyn FnMut() -> libcontainer::Result<()>| {
+            rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..usual }).unwrap();
+            let done = what();
+            rustix::process::setrlimit(Resource::Nofile, usual).unwrap();
+            done
+        };
+        match one(count, &limited) {
+            Ok(()) => return count,
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "with {count} descriptors: {error}"),
+        }
+        assert_eq!(caller::descriptors(), before, "with {count} descriptors");
+    }
+    panic!("200 descriptors are not enough");
 }

@@ -233,7 +233,8 @@ impl Container {
         }
         if let Some(record) = &mut self.record {
             record.phase = Phase::Started;
-            entry.write(record)?;
+            // The program runs, so the start has not failed whatever becomes of its note: [`waits`] knows without it.
+            let _ = entry.write(record);
         }
         drop(entry);
         self.after_start()
