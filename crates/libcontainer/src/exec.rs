@@ -28,8 +28,17 @@ impl Container {
     /// # Errors
     /// [`Kind::WrongState`] where the container does not run; else what is at fault with the process.
     pub fn exec(&self, process: &Process, exec: Exec) -> Result<Child> {
+        self.join(process, exec).map_err(|error| {
+            // It has ended on the way, and what of it was missing then (a namespace, a cgroup) is not the reason to tell. While it
+            // ends, it lives still but has no namespaces (ESRCH).
+            let ends = || error.raw_os_error() == Some(libc::ESRCH) || self.status().is_ok_and(|status| status == Status::Stopped);
+            if error.kind() == Kind::System && ends() { stopped() } else { error }
+        })
+    }
+
+    fn join(&self, process: &Process, exec: Exec) -> Result<Child> {
         match self.status()? {
-            Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot exec in a stopped container")),
+            Status::Stopped => return Err(stopped()),
             Status::Creating => return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created")),
             Status::Paused if !exec.ignore_paused => {
                 let what = "cannot exec in a paused container (use --ignore-paused to override)";
@@ -39,7 +48,6 @@ impl Container {
         }
         crate::spec::check_process(process)?;
         exec.launch.check(process.terminal)?;
-        let stopped = || Error::new(Kind::WrongState, "cannot exec in a stopped container");
         let init = self.init_process().ok_or_else(stopped)?;
         let init_pidfd = init.pidfd()?.ok_or_else(stopped)?;
         let config = self.config();
@@ -99,6 +107,10 @@ impl Container {
             }
         }
     }
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::WrongState, "cannot exec in a stopped container")
 }
 
 /// Tells of the process in the ways its caller has asked for.
