@@ -482,3 +482,31 @@ fn each_count(mut one: impl FnMut(usize, &dyn Fn(&mut dyn FnMut() -> libcontaine
     }
     panic!("200 descriptors are not enough");
 }
+
+/// A process that joins a container just when that ends runs to its end, ends with it, or is told that the container has stopped.
+#[test]
+fn exec_in_a_container_that_ends() {
+    apart::apart("exec_in_a_container_that_ends", &[], 120, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["true"]);
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let mut refused = 0;
+        for _ in 0..60 {
+            let (mut container, child) = runtime.run(rt.tag(), &bundle, quiet()).unwrap();
+            match container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }) {
+                Ok(child) => assert!([0, 128 + libc::SIGKILL].contains(&child.wait().unwrap().code())),
+                Err(error) => {
+                    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::WrongState, "cannot exec in a stopped container"));
+                    refused += 1;
+                }
+            }
+            assert!(child.wait().unwrap().success());
+            container.delete(false).unwrap();
+        }
+        assert_ne!(refused, 0);
+        assert_eq!(caller::children(), []);
+    });
+}
