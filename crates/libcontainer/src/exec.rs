@@ -29,9 +29,8 @@ impl Container {
     /// [`Kind::WrongState`] where the container does not run; else what is at fault with the process.
     pub fn exec(&self, process: &Process, exec: Exec) -> Result<Child> {
         self.join(process, exec).map_err(|error| {
-            // It has ended on the way, and what of it was missing then (a namespace, a cgroup) is not the reason to tell. While it
-            // ends, it lives still but has no namespaces (ESRCH).
-            let ends = || error.raw_os_error() == Some(libc::ESRCH) || self.status().is_ok_and(|status| status == Status::Stopped);
+            // It has ended on the way, and what of it was missing then (a namespace, a cgroup) is not the reason to tell.
+            let ends = || self.init_process().is_some_and(|init| init.ends().unwrap_or(false));
             if error.kind() == Kind::System && ends() { stopped() } else { error }
         })
     }
