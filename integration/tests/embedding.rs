@@ -494,7 +494,7 @@ fn exec_in_a_container_that_ends() {
         let runtime = libcontainer::Runtime::at(rt.root());
         let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
         let mut refused = 0;
-        for _ in 0..60 {
+        for _ in 0..300 {
             let (mut container, child) = runtime.run(rt.tag(), &bundle, quiet()).unwrap();
             match container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }) {
                 Ok(child) => assert!([0, 128 + libc::SIGKILL].contains(&child.wait().unwrap().code())),
