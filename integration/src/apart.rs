@@ -45,7 +45,8 @@ fn waiting(child: &Child) -> String {
     let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
     let thread = |task: fs::DirEntry| {
         let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-        let stack = read("stack").lines().map(|line| line.split(' ').next_back().unwrap_or("").to_owned()).collect::<Vec<_>>();
+        let stack =
+            read("stack").lines().map(|line| line.split(' ').next_back().unwrap_or("").to_owned()).collect::<Vec<_>>();
         format!("{}: syscall {} {}\n", read("comm").trim(), read("syscall").trim(), stack.join(" "))
     };
     tasks.map(thread).collect()

@@ -10,12 +10,31 @@ pub type Attributes = BTreeMap<String, String>;
 
 /// The lines of /proc/TID/status which belong to what a thread is, not to what it does.
 const LASTING: [&str; 20] = [
-    "Umask", "Tgid", "NStgid", "PPid", "TracerPid", "Uid", "Gid", "Groups", "Kthread", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm",
-    "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
+    "Umask",
+    "Tgid",
+    "NStgid",
+    "PPid",
+    "TracerPid",
+    "Uid",
+    "Gid",
+    "Groups",
+    "Kthread",
+    "SigBlk",
+    "SigIgn",
+    "SigCgt",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "Seccomp_filters",
 ];
 
 /// The files of /proc/TID which do.
-const FILES: [&str; 8] = ["comm", "limits", "cgroup", "personality", "loginuid", "oom_score_adj", "timerslack_ns", "coredump_filter"];
+const FILES: [&str; 8] =
+    ["comm", "limits", "cgroup", "personality", "loginuid", "oom_score_adj", "timerslack_ns", "coredump_filter"];
 
 /// The attributes of a thread of this process; nothing where it has ended.
 pub fn attributes(tid: i32) -> Option<Attributes> {
@@ -89,7 +108,8 @@ fn started(tid: i32) -> Option<String> {
 
 fn difference<'a>(first: &'a Attributes, now: &'a Attributes) -> impl Iterator<Item = String> + 'a {
     let keys = first.keys().chain(now.keys().filter(|key| !first.contains_key(*key)));
-    keys.filter(|key| first.get(*key) != now.get(*key)).map(|key| format!("{key} was {:?}, is {:?}", first.get(key), now.get(key)))
+    keys.filter(|key| first.get(*key) != now.get(*key))
+        .map(|key| format!("{key} was {:?}, is {:?}", first.get(key), now.get(key)))
 }
 
 /// The descriptors of this process with what they stand for, but the one that reads them.

@@ -510,3 +510,24 @@ fn exec_in_a_container_that_ends() {
         assert_eq!(caller::children(), []);
     });
 }
+
+/// The processes of a container go with it, whoever has lost sight of them.
+#[test]
+fn delete_takes_processes_nobody_waits_for() {
+    apart::apart("delete_takes_processes_nobody_waits_for", &[], 60, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["sleep", "1000"]);
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let mut container = runtime.create(rt.tag(), &libcontainer::Bundle::load(bundle.dir()).unwrap(), quiet()).unwrap();
+        container.start().unwrap();
+        for args in [["sleep", "1000"], ["true", ""]] {
+            drop(container.exec(&process(&args), Exec { launch: quiet(), ..Exec::default() }).unwrap());
+        }
+        let before = Instant::now();
+        container.delete(true).unwrap();
+        assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+        assert_eq!(caller::children(), []);
+    });
+}

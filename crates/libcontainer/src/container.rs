@@ -62,7 +62,15 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 impl Container {
     pub(crate) fn from_record(store: &Store, id: Id, record: Record) -> Result<Container> {
         let config = record.parsed_config()?;
-        Ok(Container { store: store.clone(), id, record: Some(Box::new(record)), config, skipped: Vec::new(), held: None, is_of_ours: false })
+        Ok(Container {
+            store: store.clone(),
+            id,
+            record: Some(Box::new(record)),
+            config,
+            skipped: Vec::new(),
+            held: None,
+            is_of_ours: false,
+        })
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
@@ -70,13 +78,27 @@ impl Container {
             Contents::Record(record) => Container::from_record(store, id, *record),
             Contents::Unfinished => {
                 let config = Config::default();
-                Ok(Container { store: store.clone(), id, record: None, config, skipped: Vec::new(), held: None, is_of_ours: false })
+                Ok(Container {
+                    store: store.clone(),
+                    id,
+                    record: None,
+                    config,
+                    skipped: Vec::new(),
+                    held: None,
+                    is_of_ours: false,
+                })
             }
         }
     }
 
     /// A container that was just made: what it had to do without, and its directory.
-    pub(crate) fn made(store: &Store, id: Id, record: Record, skipped: Vec<String>, held: Option<Unlocked>) -> Result<Container> {
+    pub(crate) fn made(
+        store: &Store,
+        id: Id,
+        record: Record,
+        skipped: Vec<String>,
+        held: Option<Unlocked>,
+    ) -> Result<Container> {
         let is_of_ours = record.phase == Phase::Started && held.is_some();
         Ok(Container { skipped, held, is_of_ours, ..Container::from_record(store, id, record)? })
     }
@@ -144,7 +166,8 @@ impl Container {
         if !init.alive()? {
             return Ok(Status::Stopped);
         }
-        let frozen = self.location().is_ok_and(|location| !location.hierarchies().is_empty()) && self.cgroup()?.frozen()?;
+        let frozen =
+            self.location().is_ok_and(|location| !location.hierarchies().is_empty()) && self.cgroup()?.frozen()?;
         Ok(match frozen {
             true => Status::Paused,
             false if record.phase == Phase::Created && waits(init) => Status::Created,
@@ -194,7 +217,9 @@ impl Container {
             Status::Running | Status::Paused => {
                 return Err(Error::new(Kind::WrongState, "cannot start an already running container"));
             }
-            Status::Creating => return Err(Error::new(Kind::WrongState, "cannot start a container that is being created")),
+            Status::Creating => {
+                return Err(Error::new(Kind::WrongState, "cannot start a container that is being created"));
+            }
         }
         let failed = |errno| Error::sys("open the container's start socket", errno);
         let connection = socket::connect_in(entry.dir(), START_SOCKET).map_err(failed)?;
@@ -240,7 +265,11 @@ impl Container {
         let status = self.status()?;
         if all && status != Status::Creating {
             let cgroup = self.cgroup()?;
-            if signal == libc::SIGKILL { cgroup.kill()? } else { cgroup.signal_all(known_signal(signal)?)? }
+            if signal == libc::SIGKILL {
+                cgroup.kill()?
+            } else {
+                cgroup.signal_all(known_signal(signal)?)?
+            }
             return Ok(());
         }
         let not_running = || Error::new(Kind::WrongState, "container not running");
@@ -301,7 +330,8 @@ impl Container {
             // Whatever has been started since the record was begun is this container's, also where it is in no
             // cgroup that could be killed as a whole; what is older was there before.
             let since = self.record.as_ref().map_or(u64::MAX, |record| record.begun);
-            self.cgroup()?.remove_killing(|pid| Process::observe(pid).is_ok_and(|process| process.start_time >= since))?;
+            self.cgroup()?
+                .remove_killing(|pid| Process::observe(pid).is_ok_and(|process| process.start_time >= since))?;
         } else {
             if status != Status::Stopped || !self.has_own_pids() {
                 self.kill_everything()?;
@@ -314,7 +344,14 @@ impl Container {
         entry.remove()?;
         let state = self.oci_state("stopped", None).to_json();
         let hooks = &self.config.hooks.poststop;
-        let each = |(i, one)| hook::run_all(&format!("poststop (of hooks.poststop[{i}])"), std::slice::from_ref(one), &state, self.bundle());
+        let each = |(i, one)| {
+            hook::run_all(
+                &format!("poststop (of hooks.poststop[{i}])"),
+                std::slice::from_ref(one),
+                &state,
+                self.bundle(),
+            )
+        };
         Ok(hooks.iter().enumerate().filter_map(|hook| each(hook).err()).map(|error| error.to_string()).collect())
     }
 
@@ -412,5 +449,6 @@ fn waits(init: Process) -> bool {
 }
 
 fn known_signal(signal: i32) -> Result<Signal> {
-    Signal::from_named_raw(signal).ok_or_else(|| Error::new(Kind::InvalidArgument, format!("unknown signal \"{signal}\"")))
+    Signal::from_named_raw(signal)
+        .ok_or_else(|| Error::new(Kind::InvalidArgument, format!("unknown signal \"{signal}\"")))
 }

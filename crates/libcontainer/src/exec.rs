@@ -38,7 +38,9 @@ impl Container {
     fn join(&self, process: &Process, exec: Exec) -> Result<Child> {
         match self.status()? {
             Status::Stopped => return Err(stopped()),
-            Status::Creating => return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created")),
+            Status::Creating => {
+                return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created"));
+            }
             Status::Paused if !exec.ignore_paused => {
                 let what = "cannot exec in a paused container (use --ignore-paused to override)";
                 return Err(Error::new(Kind::WrongState, what));

@@ -13,7 +13,8 @@ const PROC_ROOT_INO: u64 = 1;
 /// /proc as an `O_PATH` descriptor, after a look that it is the root of a procfs.
 pub fn open() -> Result<OwnedFd> {
     let failed = |errno| Error::sys("open /proc", errno);
-    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let proc =
+        rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     let magic = rustix::fs::fstatfs(&proc).map_err(failed)?.f_type;
     let inode = rustix::fs::fstat(&proc).map_err(failed)?.st_ino;
     if magic as i64 == PROC_SUPER_MAGIC && inode == PROC_ROOT_INO {

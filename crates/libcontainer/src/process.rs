@@ -116,7 +116,8 @@ impl Launch {
         match &self.stdio {
             Stdio::Inherit => Ok(StdioFds(Vec::new())),
             Stdio::Null => {
-                let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+                let null =
+                    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
                 Ok(StdioFds(vec![rustix::io::fcntl_dupfd_cloexec(&null, 3).map_err(failed)?]))
             }
             Stdio::Fds(fds) => {
@@ -211,8 +212,10 @@ impl Child {
     /// ECHILD where somebody else has waited for it.
     pub fn wait(self) -> Result<ExitStatus> {
         let wait = || rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
-        let status = rustix::io::retry_on_intr(wait).map_err(|errno| Error::sys(format!("wait for process {}", self.pid), errno))?;
-        let status = status.ok_or_else(|| Error::new(Kind::System, format!("wait for process {}: no status", self.pid)))?;
+        let status = rustix::io::retry_on_intr(wait)
+            .map_err(|errno| Error::sys(format!("wait for process {}", self.pid), errno))?;
+        let status =
+            status.ok_or_else(|| Error::new(Kind::System, format!("wait for process {}: no status", self.pid)))?;
         Ok(match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => ExitStatus::Exited(code),
             (None, signal) => ExitStatus::Signaled(signal.unwrap_or(0)),
@@ -260,9 +263,12 @@ pub(crate) fn home(process: &Process, config: Option<&Config>, root: &Path) -> O
         config.mounts.iter().rev().find(over).and_then(|m| m.source.clone())
     });
     let text = match mounted {
-        Some(path) => read_small(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()?),
+        Some(path) => {
+            read_small(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()?)
+        }
         None => {
-            let root = rustix::fs::openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+            let root = rustix::fs::openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .ok()?;
             let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
             match rustix::fs::openat2(&root, "etc/passwd", flags, Mode::empty(), resolve) {

@@ -181,7 +181,7 @@ impl Runtime {
         let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
         let cgroup_entry = cgroup.entry()?;
-        let skipped = cgroup.limits_skipped().to_vec();
+        let mut skipped = cgroup.limits_skipped().to_vec();
         if *cgroup.location() != location {
             // Rootless, some hierarchies were not to be had.
             location = cgroup.location().clone();
@@ -201,6 +201,7 @@ impl Runtime {
             launch: LaunchFacts { barrier, home: home.as_deref(), ..launch.facts() },
         };
         let plan = plan::init(&input)?;
+        skipped.extend(plan.warnings.iter().cloned());
         let start_socket = match barrier {
             true => Some(
                 crate::sys::socket::listen_in(making.dir()?, START_SOCKET)
@@ -221,7 +222,8 @@ impl Runtime {
             }
             Ok(())
         };
-        let (console, pid_file, pidfd_socket) = (launch.console_socket()?, launch.pid_file.clone(), launch.pidfd_socket.clone());
+        let (console, pid_file, pidfd_socket) =
+            (launch.console_socket()?, launch.pid_file.clone(), launch.pidfd_socket.clone());
         let stdio = launch.stdio_fds()?;
         let mut launched = launch::perform(
             &plan,
@@ -357,6 +359,8 @@ fn check_rootfs(bundle: &Bundle) -> Result<()> {
     match rustix::fs::stat(&rootfs) {
         Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() => Ok(()),
         Ok(_) => Err(Error::spec("root.path", format!("the root file system {rootfs:?} is no directory"))),
-        Err(errno) => Err(Error::sys(format!("open the root file system {rootfs:?}"), errno).with_kind(Kind::InvalidSpec).field("root.path")),
+        Err(errno) => Err(Error::sys(format!("open the root file system {rootfs:?}"), errno)
+            .with_kind(Kind::InvalidSpec)
+            .field("root.path")),
     }
 }

@@ -21,7 +21,6 @@ pub const FCHOWN: usize = 55;
 pub const OPENAT: usize = 56;
 pub const CLOSE: usize = 57;
 pub const PIPE2: usize = 59;
-pub const LSEEK: usize = 62;
 pub const READ: usize = 63;
 pub const WRITE: usize = 64;
 pub const PPOLL: usize = 73;

@@ -18,8 +18,8 @@ pub use plan::Plan;
 use crate::op::{Addr, Op, Slot};
 use crate::sys::{self, Errno, Fd, Result, Text, fs, process};
 use crate::wire::TEXT;
-use core::ops::Range;
 use conversation::Conversation;
+use core::ops::Range;
 
 /// Up to this number a descriptor that is no longer needed is left to the exec.
 const SPARE: Fd = 128;

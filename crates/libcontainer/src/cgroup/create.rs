@@ -85,7 +85,8 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
         .zip(new)
         .map(|(hierarchy, new)| Place { hierarchy, dir: Dir::at(&hierarchy.path), new })
         .collect();
-    let mut applier = Applier { places, lenient: options.rootless || location.disabled, unmanaged: location.disabled, skipped };
+    let mut applier =
+        Applier { places, lenient: options.rootless || location.disabled, unmanaged: location.disabled, skipped };
     if location.is_v2() {
         let path = &location.hierarchies[0].path;
         applier.places[0].dir = Dir::open(path).map_err(|errno| Dir::at(path).failed("open", "", errno))?;

@@ -79,7 +79,10 @@ pub(crate) fn own_memberships() -> Result<String> {
     let mut text = Vec::with_capacity(4096);
     let failed = |errno| Error::sys(format!("read \"{path}\""), errno).object(path);
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    while rustix::io::retry_on_intr(|| rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text))).map_err(failed)? != 0 {
+    while rustix::io::retry_on_intr(|| rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text)))
+        .map_err(failed)?
+        != 0
+    {
         if text.len() < text.capacity() && text.last() == Some(&b'\n') {
             break;
         }

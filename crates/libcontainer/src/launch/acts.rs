@@ -17,8 +17,9 @@ pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedF
             hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
             hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
         }
-        Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard)
-            .map_err(|errno| Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")),
+        Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
+            Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")
+        }),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::IdMaps => super::id_maps::write(pid, launch.config),

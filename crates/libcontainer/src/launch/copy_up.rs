@@ -17,7 +17,9 @@ pub(super) fn tmpfs(root: &Path, from: &str, params: &[(String, Option<String>)]
     let top = sys::mount::reopen(mount.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
     match in_root(&rootfs(root).map_err(failed)?, from, OFlags::RDONLY | OFlags::DIRECTORY) {
         Ok(source) => {
-            copy_dir(source.as_fd(), top.as_fd()).and_then(|()| copy_owner(source.as_fd(), top.as_fd())).map_err(failed)?;
+            copy_dir(source.as_fd(), top.as_fd())
+                .and_then(|()| copy_owner(source.as_fd(), top.as_fd()))
+                .map_err(failed)?;
         }
         Err(Errno::NOENT | Errno::NOTDIR) => {}
         Err(errno) => return Err(failed(errno)),

@@ -31,7 +31,9 @@ fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
     let args = args.iter().map(|arg| text(arg.as_bytes())).collect::<Result<Vec<_>>>()?;
     // A hook without variables of its own has the runtime's, as with runc.
     let env = match hook.env.as_slice() {
-        [] => std::env::vars_os().map(|(k, v)| text(&[k.as_bytes(), b"=", v.as_bytes()].concat())).collect::<Result<Vec<_>>>()?,
+        [] => std::env::vars_os()
+            .map(|(k, v)| text(&[k.as_bytes(), b"=", v.as_bytes()].concat()))
+            .collect::<Result<Vec<_>>>()?,
         env => env.iter().map(|var| text(var.as_bytes())).collect::<Result<Vec<_>>>()?,
     };
     let cwd = text(cwd.as_os_str().as_bytes())?;
@@ -75,11 +77,19 @@ fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
 /// Gives the hook its state and waits for its end, at most `timeout` seconds; whether it ended.
 ///
 /// The end to read stays open here until all is written: a hook that does not read then costs no SIGPIPE.
-fn converse(read: OwnedFd, write: OwnedFd, pidfd: &OwnedFd, state: &[u8], timeout: Option<i64>) -> std::result::Result<bool, Errno> {
+fn converse(
+    read: OwnedFd,
+    write: OwnedFd,
+    pidfd: &OwnedFd,
+    state: &[u8],
+    timeout: Option<i64>,
+) -> std::result::Result<bool, Errno> {
     rustix::io::ioctl_fionbio(&write, true)?;
     let mut pipe = Some((read, write));
     let mut rest = state;
-    let deadline = timeout.filter(|seconds| *seconds > 0).map(|seconds| Instant::now() + Duration::from_secs(seconds.unsigned_abs()));
+    let deadline = timeout
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds.unsigned_abs()));
     loop {
         if rest.is_empty() {
             pipe = None;

@@ -38,7 +38,8 @@ fn text(maps: &[IdMapping]) -> String {
 /// The setuid helper checks /etc/subuid or /etc/subgid and writes the map.
 fn by_helper(pid: i32, kind: &str, maps: &[IdMapping]) -> Result<()> {
     let helper = format!("new{kind}map");
-    let numbers = maps.iter().flat_map(|map| [map.container_id, map.host_id, map.size]).map(|number| number.to_string());
+    let numbers =
+        maps.iter().flat_map(|map| [map.container_id, map.host_id, map.size]).map(|number| number.to_string());
     let output = Command::new(&helper).arg(pid.to_string()).args(numbers).output().map_err(|error| {
         let hint = "install the package uidmap, or map only the caller's own id";
         Error::io(format!("run {helper}"), &error).hint(hint)

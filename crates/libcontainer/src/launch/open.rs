@@ -43,8 +43,7 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
     match &open.what {
         OpenWhat::Tree(tree) => self::tree(tree).map_err(failed),
         OpenWhat::Namespace { path, kind } => {
-            let namespace =
-                rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+            let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
             // A check and its use are one object: a path may mean another file by the time the child joins.
             match sys::namespace::kind(namespace.as_fd()) {
                 Ok(found) if found == *kind => Ok(namespace),

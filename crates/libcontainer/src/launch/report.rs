@@ -54,10 +54,16 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
         };
         Error::new(Kind::Hook, format!("error running hook: {}: {reason}", origin.what))
     } else {
-        let text = if message.text.is_empty() || origin.what.contains(message.text) { String::new() } else { format!(": {}", message.text) };
+        let text = if message.text.is_empty() || origin.what.contains(message.text) {
+            String::new()
+        } else {
+            format!(": {}", message.text)
+        };
         let error = Error::new(Kind::System, format!("{}{text}", origin.what)).errno(errno);
         match (errno, message.text) {
-            (libc::ELOOP | libc::ENOTDIR, _) if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") => {
+            (libc::ELOOP | libc::ENOTDIR, _)
+                if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") =>
+            {
                 error.hint("it must be mounted on ordinary directory")
             }
             _ => error,

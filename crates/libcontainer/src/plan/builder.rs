@@ -123,7 +123,17 @@ impl<'a> Builder<'a> {
             arena: Vec::with_capacity(16 << 10),
             ..Plan::default()
         };
-        Builder { input, plan, pass: "", procfs: None, root: Slot::NONE, fresh: BTreeMap::new(), kernel_file_systems: Vec::new(), mounted: Vec::new(), readonly_dev: None }
+        Builder {
+            input,
+            plan,
+            pass: "",
+            procfs: None,
+            root: Slot::NONE,
+            fresh: BTreeMap::new(),
+            kernel_file_systems: Vec::new(),
+            mounted: Vec::new(),
+            readonly_dev: None,
+        }
     }
 
     pub fn pass(&mut self, name: &'static str) {
@@ -132,8 +142,9 @@ impl<'a> Builder<'a> {
 
     pub fn finish(self) -> Result<Plan> {
         if self.plan.slots > Slot::MAX {
-            return Err(Error::new(Kind::InvalidSpec, "the config needs more descriptors than a plan can hold")
-                .field("mounts"));
+            return Err(
+                Error::new(Kind::InvalidSpec, "the config needs more descriptors than a plan can hold").field("mounts")
+            );
         }
         Ok(self.plan)
     }
@@ -287,7 +298,13 @@ impl<'a> Builder<'a> {
     /// Whether the config makes a new namespace of this kind.
     pub fn new_namespace(&self, kind: &str) -> bool {
         let named = |n: &&crate::config::Namespace| n.kind == kind;
-        self.input.config.linux.namespaces.iter().find(named).is_some_and(|n| n.path.as_deref().unwrap_or("").is_empty())
+        self.input
+            .config
+            .linux
+            .namespaces
+            .iter()
+            .find(named)
+            .is_some_and(|n| n.path.as_deref().unwrap_or("").is_empty())
     }
 }
 

@@ -42,8 +42,16 @@ fn sets(b: &Builder<'_>) -> Sets {
 /// Shrinks the bounding set, for which the process must still be privileged; and no_new_privs, which everything after may rely on.
 pub(super) fn bound(b: &mut Builder<'_>) -> Result<()> {
     if b.input.process.no_new_privileges {
-        let args = [Arg::Value(libc::PR_SET_NO_NEW_PRIVS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
+        let args =
+            [Arg::Value(libc::PR_SET_NO_NEW_PRIVS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
         b.call(origin("process.noNewPrivileges", "set no_new_privs"), libc::SYS_prctl, &args);
+    }
+    let named = b.input.process.capabilities.as_ref().map_or(0, |named| names::capability_mask(&named.bounding));
+    let denied = named & !sets(b).bounding;
+    if denied != 0 {
+        let names: Vec<_> =
+            names::CAPABILITIES.rows().iter().filter(|row| denied >> row.1 & 1 != 0).map(|row| row.0).collect();
+        b.warn(format!("{}: the caller does not have them (process.capabilities)", names.join(", ")));
     }
     let (keep, last) = (sets(b).bounding, u32::from(b.input.host.last_cap));
     let why = origin("process.capabilities.bounding", "drop capabilities from the bounding set");
@@ -58,7 +66,7 @@ pub(super) fn regain(b: &mut Builder<'_>) {
     let sets = sets(b);
     let filter_needs = filter_needs_privilege(b);
     let changed_user = b.input.process.user.uid != 0;
-    if !b.input.launch.barrier && !(changed_user && filter_needs) {
+    if !(b.input.launch.barrier || changed_user && filter_needs) {
         return;
     }
     let extra = if filter_needs { SYS_ADMIN } else { 0 };
@@ -91,7 +99,10 @@ fn settle(b: &mut Builder<'_>) {
     set(b, sets.effective, sets.permitted, sets.inheritable);
     if sets.ambient != 0 {
         let last = u32::from(b.input.host.last_cap);
-        b.step(origin("process.capabilities.ambient", "raise ambient capabilities"), Op::Ambient { set: sets.ambient, last });
+        b.step(
+            origin("process.capabilities.ambient", "raise ambient capabilities"),
+            Op::Ambient { set: sets.ambient, last },
+        );
     }
 }
 
@@ -100,5 +111,9 @@ fn set(b: &mut Builder<'_>, effective: u64, permitted: u64, inheritable: u64) {
     let halves = |shift: u32| [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
     let data: Vec<u8> = [halves(0), halves(32)].concat().iter().flat_map(|word| word.to_ne_bytes()).collect();
     let (header, data) = (b.bytes(&header), b.bytes(&data));
-    b.call(origin("process.capabilities", "set capabilities"), libc::SYS_capset, &[Arg::Addr(header.at), Arg::Addr(data.at)]);
+    b.call(
+        origin("process.capabilities", "set capabilities"),
+        libc::SYS_capset,
+        &[Arg::Addr(header.at), Arg::Addr(data.at)],
+    );
 }

@@ -88,7 +88,15 @@ impl Nodes {
         slot
     }
 
-    fn make(&mut self, b: &mut Builder<'_>, origin: super::Origin, path: &str, mode: u32, device: u64, owner: (u32, u32)) {
+    fn make(
+        &mut self,
+        b: &mut Builder<'_>,
+        origin: super::Origin,
+        path: &str,
+        mode: u32,
+        device: u64,
+        owner: (u32, u32),
+    ) {
         if self.bind && mode & libc::S_IFMT != libc::S_IFIFO {
             let source = b.string(format!("/{path}"));
             let tree = b.step_to_slot(origin.clone(), Op::CloneTree { dir: Slot::CWD, path: source, flags: 0 });

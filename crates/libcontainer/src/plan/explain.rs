@@ -121,11 +121,16 @@ fn detail(f: &mut fmt::Formatter<'_>, plan: &Plan, op: &Op) -> fmt::Result {
     match *op {
         Op::SetAttr { attr, recursive, .. } => {
             let bytes = plan.bytes(hull_init::op::Bytes { at: attr, len: 32 });
-            let word = |i: usize| bytes.get(i * 8..i * 8 + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
+            let word =
+                |i: usize| bytes.get(i * 8..i * 8 + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
             write!(f, ": {}", attr_text(word(0), word(1), word(2), recursive))
         }
         Op::Filesystem { params, attrs, .. } => {
-            let text: Vec<String> = plan.bytes(params).split(|b| *b == 0).map(|s| String::from_utf8_lossy(s).trim_start_matches('\u{1}').to_owned()).collect();
+            let text: Vec<String> = plan
+                .bytes(params)
+                .split(|b| *b == 0)
+                .map(|s| String::from_utf8_lossy(s).trim_start_matches('\u{1}').to_owned())
+                .collect();
             let text = text.join(" ");
             let attrs = attr_text(attrs, 0, 0, false);
             write!(f, ": {}", [text.trim(), &attrs].join(" ").trim())

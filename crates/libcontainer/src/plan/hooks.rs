@@ -46,15 +46,23 @@ fn why(name: &str, i: usize, hook: &Hook) -> Origin {
     origin(format!("hooks.{name}[{i}]"), format!("run the {name} hook {:?}", hook.path))
 }
 
-fn lay_out(b: &mut Builder<'_>, hook: &Hook, default_env: &[String], before_pid: Bytes, after_pid: Bytes) -> hull_init::op::Addr {
+fn lay_out(
+    b: &mut Builder<'_>,
+    hook: &Hook,
+    default_env: &[String],
+    before_pid: Bytes,
+    after_pid: Bytes,
+) -> hull_init::op::Addr {
     let path = b.string(&hook.path);
     let argv = if hook.args.is_empty() { b.strings([&hook.path]) } else { b.strings(&hook.args) };
     let envp = b.strings(if hook.env.is_empty() { default_env } else { &hook.env });
     let timeout = hook.timeout.map_or(0, |seconds| seconds.max(0) as u64 * 1000);
     let spec = HookSpec { path, argv, envp, timeout, before_pid, after_pid };
-    b.words([spec.path.0, spec.argv.0, spec.envp.0, spec.timeout].into_iter().chain(
-        [before_pid, after_pid].into_iter().flat_map(|bytes| [bytes.at.0, u64::from(bytes.len)]),
-    ))
+    b.words(
+        [spec.path.0, spec.argv.0, spec.envp.0, spec.timeout]
+            .into_iter()
+            .chain([before_pid, after_pid].into_iter().flat_map(|bytes| [bytes.at.0, u64::from(bytes.len)])),
+    )
 }
 
 /// runtime.md#state as JSON, in two halves around the pid, which is the one the hook's own namespace knows.

@@ -42,7 +42,8 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     }
     let keeps_caps = uid != 0;
     if keeps_caps {
-        let args = [Arg::Value(libc::PR_SET_KEEPCAPS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
+        let args =
+            [Arg::Value(libc::PR_SET_KEEPCAPS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
         b.call(origin("process.capabilities", "keep capabilities over the change of user"), libc::SYS_prctl, &args);
     }
     groups(b)?;
@@ -54,7 +55,9 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
         b.step(enter, Op::Chdir { path: cwd });
     }
     match user.umask {
-        Some(umask) => b.call(origin("process.user.umask", "set the umask"), libc::SYS_umask, &[Arg::Value(umask.into())]),
+        Some(umask) => {
+            b.call(origin("process.user.umask", "set the umask"), libc::SYS_umask, &[Arg::Value(umask.into())])
+        }
         None if b.input.launch.join == 0 => b.step(origin("", "restore the umask"), Op::RestoreUmask {}),
         None => {}
     }

@@ -106,13 +106,28 @@ pub enum OpenWhat {
     /// A clone of the mount tree at a path, detached, with attributes applied.
     Tree(Tree),
     /// A namespace to join, verified to be of the kind (CLONE_NEW*).
-    Namespace { path: PathBuf, kind: u64 },
+    Namespace {
+        /// Its path.
+        path: PathBuf,
+        /// Its CLONE_NEW* flag.
+        kind: u64,
+    },
     /// A directory as `O_PATH`.
-    Directory { path: PathBuf },
+    Directory {
+        /// Its path.
+        path: PathBuf,
+    },
     /// The host's procfs, verified.
     Procfs,
     /// A detached tmpfs into which the directory `from` below the rootfs has been copied.
-    CopiedTmpfs { from: String, params: Vec<(String, Option<String>)>, attrs: u64 },
+    CopiedTmpfs {
+        /// Below the rootfs.
+        from: String,
+        /// Parameters of the tmpfs: key and value.
+        params: Vec<(String, Option<String>)>,
+        /// MOUNT_ATTR_*.
+        attrs: u64,
+    },
     /// The n-th `cgroup.procs` of the container.
     CgroupProcs(u16),
     /// The socket on which `start` is awaited.

@@ -5,7 +5,10 @@ use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::op::{
+    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG,
+    PARAM_STRING, Slot,
+};
 use std::path::PathBuf;
 
 /// Where a mount goes, and what its options say.
@@ -169,7 +172,8 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
     let idmap = idmap(b, mount, target)?;
     let why = origin(format!("{}.source", target.field), format!("open the source {source:?} of a bind mount"));
     if b.parent_mounts() || (idmap.is_some() && b.parent_may_mount()) {
-        let mut attrs: Vec<_> = super::rootfs::base_propagation(b.input.config).map(|attr| (attr, true)).into_iter().collect();
+        let mut attrs: Vec<_> =
+            super::rootfs::base_propagation(b.input.config).map(|attr| (attr, true)).into_iter().collect();
         for (attr, all) in attrs_of(options) {
             match attrs.last_mut() {
                 // One call for what one call can say; without mounts below, recursive or not is the same.
@@ -185,7 +189,8 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
         return Ok(());
     }
     if idmap.is_some() {
-        return Err(Error::new(Kind::Unsupported, "id-mapped mounts need CAP_SYS_ADMIN on the host").field(target.field.clone()));
+        return Err(Error::new(Kind::Unsupported, "id-mapped mounts need CAP_SYS_ADMIN on the host")
+            .field(target.field.clone()));
     }
     let mut flags = if recursive { u64::from(libc::AT_RECURSIVE as u32) } else { 0 };
     if options.src_nofollow {
@@ -202,13 +207,15 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
 fn idmap(b: &Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<Option<IdmappedMount>> {
     let wanted = target.options.idmap.as_ref();
     let recursive = wanted.is_some_and(|idmap| idmap.recursive);
-    let of = |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount { uids: uids.to_vec(), gids: gids.to_vec(), recursive };
+    let of =
+        |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount { uids: uids.to_vec(), gids: gids.to_vec(), recursive };
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         return Ok(Some(of(&mount.uid_mappings, &mount.gid_mappings)));
     }
     let Some(wanted) = wanted else { return Ok(None) };
     if !wanted.uids.is_empty() || !wanted.gids.is_empty() {
-        let plain = |ranges: &[options::IdmapRange]| ranges.iter().map(|range| range.mapping.clone()).collect::<Vec<_>>();
+        let plain =
+            |ranges: &[options::IdmapRange]| ranges.iter().map(|range| range.mapping.clone()).collect::<Vec<_>>();
         if wanted.uids.iter().chain(&wanted.gids).any(|range| range.relative) {
             let what = "ids relative to the container's user namespace (@) are not supported";
             return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
@@ -235,8 +242,10 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     }
     let params = params_of(b, mount, kind, target);
     let is_dev = inside(&mount.destination) == "dev";
-    let readonly_later = is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
-    let attrs = (target.options.attr_set | target.options.rec_attr_set) & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
+    let readonly_later =
+        is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
+    let attrs = (target.options.attr_set | target.options.rec_attr_set)
+        & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
     if target.options.tmpcopyup && kind == "tmpfs" && b.parent_may_mount() {
         let from = inside(&mount.destination);
         let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());

@@ -84,15 +84,19 @@ fn dumpable(b: &mut Builder<'_>, yes: bool) {
     if b.input.host.has_cap(names::CAP_SYS_ADMIN) {
         return;
     }
-    let args = [Arg::Value(libc::PR_SET_DUMPABLE as u64), Arg::Value(yes.into()), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
-    b.call(origin("linux.uidMappings", if yes { "let the caller write the id maps" } else { "close the process again" }), libc::SYS_prctl, &args);
+    let args =
+        [Arg::Value(libc::PR_SET_DUMPABLE as u64), Arg::Value(yes.into()), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
+    b.call(
+        origin("linux.uidMappings", if yes { "let the caller write the id maps" } else { "close the process again" }),
+        libc::SYS_prctl,
+        &args,
+    );
 }
 
 fn kind_of(namespace: &Namespace, i: usize) -> Result<u64> {
-    names::NAMESPACES
-        .get(&namespace.kind)
-        .map(|kind| kind.flag)
-        .ok_or_else(|| Error::spec(format!("linux.namespaces[{i}].type"), format!("unknown namespace {:?}", namespace.kind)))
+    names::NAMESPACES.get(&namespace.kind).map(|kind| kind.flag).ok_or_else(|| {
+        Error::spec(format!("linux.namespaces[{i}].type"), format!("unknown namespace {:?}", namespace.kind))
+    })
 }
 
 /// Joins each namespace. With `first_pass` a refusal is left for later: [`Op::Join`] of a namespace already joined does nothing.
@@ -111,7 +115,10 @@ fn join(b: &mut Builder<'_>, joins: &[(u64, Slot, usize)], first_pass: bool) {
 
 /// In a user namespace the process is nobody until it says who it is; a map without 0 has no root to become (EINVAL).
 fn become_namespace_root(b: &mut Builder<'_>) {
-    for (call, what) in [(libc::SYS_setresgid, "become group 0 of the user namespace"), (libc::SYS_setresuid, "become user 0 of the user namespace")] {
+    for (call, what) in [
+        (libc::SYS_setresgid, "become group 0 of the user namespace"),
+        (libc::SYS_setresuid, "become user 0 of the user namespace"),
+    ] {
         let op = super::builder::call(call, &[Arg::Value(0); 3]);
         b.step_skipping(origin("linux.uidMappings", what), op, [libc::EINVAL, 0]);
     }
@@ -131,7 +138,7 @@ pub(super) fn loopback(b: &mut Builder<'_>) -> Result<()> {
     request[..2].copy_from_slice(b"lo");
     request[16..18].copy_from_slice(&((libc::IFF_UP | libc::IFF_RUNNING) as u16).to_ne_bytes());
     let request = b.bytes(&request);
-    b.call(why(), libc::SYS_ioctl, &[Arg::Fd(socket), Arg::Value(libc::SIOCSIFFLAGS as u64), Arg::Addr(request.at)]);
+    b.call(why(), libc::SYS_ioctl, &[Arg::Fd(socket), Arg::Value(libc::SIOCSIFFLAGS), Arg::Addr(request.at)]);
     Ok(())
 }
 

@@ -12,8 +12,10 @@ use hull_init::op::{Op, Slot};
 pub(super) fn base_propagation(config: &Config) -> Option<MountAttr> {
     let (propagation, _) = wanted(config).unwrap_or((libc::MS_SLAVE, true));
     // A clone of a shared mount is its peer already; of a private one it has to stay so.
-    (propagation & libc::MS_SHARED == 0)
-        .then(|| MountAttr { propagation: (propagation & !libc::MS_UNBINDABLE) | unbindable_is_private(propagation), ..MountAttr::default() })
+    (propagation & libc::MS_SHARED == 0).then(|| MountAttr {
+        propagation: (propagation & !libc::MS_UNBINDABLE) | unbindable_is_private(propagation),
+        ..MountAttr::default()
+    })
 }
 
 /// Trees under construction must be bindable; the root becomes unbindable at the end.

@@ -105,9 +105,9 @@ fn sched_attr(scheduler: &Scheduler) -> Result<Vec<u8>> {
 
 fn memory_policy(b: &mut Builder<'_>) -> Result<()> {
     let Some(policy) = &b.input.config.linux.memory_policy else { return Ok(()) };
-    let mode = names::MEMORY_POLICY_MODES.get(&policy.mode).ok_or_else(|| {
-        Error::spec("linux.memoryPolicy.mode", format!("unknown memory policy {:?}", policy.mode))
-    })?;
+    let mode = names::MEMORY_POLICY_MODES
+        .get(&policy.mode)
+        .ok_or_else(|| Error::spec("linux.memoryPolicy.mode", format!("unknown memory policy {:?}", policy.mode)))?;
     let mut value = u64::from(mode);
     for (i, name) in policy.flags.iter().enumerate() {
         value |= names::MEMORY_POLICY_FLAGS.get(name).map(u64::from).ok_or_else(|| {
@@ -123,7 +123,11 @@ fn memory_policy(b: &mut Builder<'_>) -> Result<()> {
         // The kernel reads one bit less than it is told.
         [Arg::Value(value), Arg::Addr(mask.at), Arg::Value(u64::from(mask.len) * 8 + 1)]
     };
-    b.call(origin("linux.memoryPolicy", format!("set the memory policy {:?}", policy.mode)), libc::SYS_set_mempolicy, &args);
+    b.call(
+        origin("linux.memoryPolicy", format!("set the memory policy {:?}", policy.mode)),
+        libc::SYS_set_mempolicy,
+        &args,
+    );
     Ok(())
 }
 

@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn the_halves_and_a_pid_are_the_whole() {
         let annotations = Map::from([("a.b".to_owned(), "\"pid\":0".to_owned())]);
-        let state = State { id: "c", status: "creating", pid: Some(42), bundle: Path::new("/b"), annotations: &annotations };
+        let state =
+            State { id: "c", status: "creating", pid: Some(42), bundle: Path::new("/b"), annotations: &annotations };
         let (before, after) = state.around_pid();
         assert_eq!(format!("{before}42{after}"), state.to_json());
         let json: serde_json::Value = serde_json::from_str(&state.to_json()).unwrap();

@@ -326,15 +326,23 @@ pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Er
     // SAFETY: the kernel put a new descriptor there (CLONE_PIDFD).
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let of_child = |file: &str| format!("/proc/{result}/{file}");
-    let put = |file: &str, text: &str| std::fs::write(of_child(file), text).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO));
+    let put = |file: &str, text: &str| {
+        std::fs::write(of_child(file), text).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+    };
     let namespace = put("uid_map", uids).and_then(|()| put("gid_map", gids)).and_then(|()| {
-        rustix::fs::open(of_child("ns/user"), rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
+        rustix::fs::open(
+            of_child("ns/user"),
+            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )
     });
     drop(write);
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     // The child tells nobody of its end (no exit signal), so only this asks for it, and no handler of the caller's does.
     // SAFETY: a pidfd of ours and memory for the answer.
-    while unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as u32, info.as_mut_ptr(), libc::WEXITED | libc::__WALL) } < 0
+    while unsafe {
+        libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as u32, info.as_mut_ptr(), libc::WEXITED | libc::__WALL)
+    } < 0
         && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
     {}
     drop(stack);

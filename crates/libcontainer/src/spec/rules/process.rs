@@ -124,9 +124,7 @@ pub(super) fn capabilities_can_be_granted(config: &Config, faults: &mut Faults) 
     let Some(capabilities) = config.process.as_ref().and_then(|process| process.capabilities.as_ref()) else { return };
     let mask = |names: &[String]| names::capability_mask(names);
     let permitted = mask(&capabilities.permitted);
-    let bounds = [
-        ("effective", &capabilities.effective, permitted, "permitted"),
-    ];
+    let bounds = [("effective", &capabilities.effective, permitted, "permitted")];
     for (set, names, bound, bound_name) in bounds {
         for (i, name) in names.iter().enumerate() {
             if names::CAPABILITIES.get(name).is_some_and(|bit| bound & (1 << bit) == 0) {
