@@ -10,7 +10,7 @@ use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked}
 use crate::sys::socket;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// What a container is at one instant: runtime.md#state, and `paused`.
@@ -336,9 +336,7 @@ impl Container {
             if status != Status::Stopped || !self.has_own_pids() {
                 self.kill_everything()?;
             }
-            if let Some(child) = self.child() {
-                child.reap();
-            }
+            drop(self.child()); // it has ended, so that reaps it
             self.cgroup()?.remove()?;
         }
         entry.remove()?;
@@ -362,15 +360,21 @@ impl Container {
 
     /// Kills whatever of the container still lives, and waits until it is gone.
     fn kill_everything(&self) -> Result<()> {
-        if let Some(pidfd) = self.init().map(|init| init.pidfd()).transpose()?.flatten() {
-            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL); // it may have ended meanwhile
+        let pidfd = self.init().map(|init| init.pidfd()).transpose()?.flatten();
+        if let Some(pidfd) = &pidfd {
+            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL); // it may have ended meanwhile
             let cgroup = self.cgroup()?;
             if cgroup.frozen().unwrap_or(false) {
                 cgroup.thaw()?;
             }
-            let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
-            rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&PATIENCE)))
-                .map_err(|errno| Error::sys("wait for the container's init to end", errno))?;
+        }
+        // A pid namespace does not end before all in it are reaped, and these nobody else reaps.
+        for child in self.init().map(Child::take_others).unwrap_or_default() {
+            let _ = rustix::process::pidfd_send_signal(child.pidfd(), Signal::KILL); // it may have ended meanwhile
+            wait_for_end(child.pidfd())?;
+        }
+        if let Some(pidfd) = &pidfd {
+            wait_for_end(pidfd.as_fd())?;
         }
         if self.location().is_ok_and(|location| !location.hierarchies().is_empty()) {
             self.cgroup()?.kill()?;
@@ -438,6 +442,14 @@ impl Container {
     fn lock(&self) -> Result<Entry> {
         self.store.open(&self.id)
     }
+}
+
+/// Waits for a killed process, though not for ever: the kernel may hold it against the kill.
+fn wait_for_end(pidfd: BorrowedFd<'_>) -> Result<()> {
+    let mut ended = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&PATIENCE)))
+        .map(drop)
+        .map_err(|errno| Error::sys("wait for the container's processes to end", errno))
 }
 
 /// Whether the process still is hull-init at its barrier: the record of a `start` that was killed half-way may say so wrongly.

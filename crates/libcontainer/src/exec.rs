@@ -99,7 +99,7 @@ impl Container {
                 on_pid: &mut on_pid,
             },
         )?;
-        let child = Child::new(launched.pid, launched.pidfd);
+        let child = Child::new(launched.pid, launched.pidfd, Some(init));
         match announce(&child, &exec.launch) {
             Ok(()) => Ok(child),
             Err(error) => {

@@ -37,6 +37,14 @@ impl Process {
         Ok(look(self.pid)?.is_some_and(|stat| !stat.ended && stat.start_time == self.start_time))
     }
 
+    /// Whether the pid is the process's still: it lives, or has ended and was not waited for.
+    ///
+    /// # Errors
+    /// As [`Process::alive`].
+    pub fn is_or_was(&self) -> Result<bool> {
+        Ok(look(self.pid)?.is_some_and(|stat| stat.start_time == self.start_time))
+    }
+
     /// Whether the process has ended or is about to: with its last system call behind it, it has no namespaces any more, but may have
     /// to wait for the processes in its pid namespace.
     ///
@@ -160,7 +168,7 @@ mod tests {
     #[test]
     fn ourselves_a_child_and_its_end() {
         let me = Process::observe(std::process::id() as i32).unwrap();
-        assert!(me.alive().unwrap() && me.pidfd().unwrap().is_some());
+        assert!(me.alive().unwrap() && me.pidfd().unwrap().is_some() && !me.ends().unwrap());
         let impostor = Process { start_time: me.start_time + 1, ..me };
         assert!(!impostor.alive().unwrap() && impostor.pidfd().unwrap().is_none());
 
@@ -171,6 +179,7 @@ mod tests {
         let mut ready = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut ready, None).unwrap();
         assert!(!process.alive().unwrap(), "a zombie is not alive");
+        assert!(process.is_or_was().unwrap() && process.ends().unwrap());
         assert_eq!(Process::observe(process.pid).unwrap_err().raw_os_error(), Some(libc::ESRCH));
         child.wait().unwrap();
         assert!(!process.alive().unwrap() && process.pidfd().unwrap().is_none());
