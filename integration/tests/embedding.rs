@@ -531,3 +531,50 @@ fn delete_takes_processes_nobody_waits_for() {
         assert_eq!(caller::children(), []);
     });
 }
+
+/// Processes that join a container while another thread deletes it: each runs, ends with it or is refused, and none is lost.
+#[test]
+fn delete_while_processes_join() {
+    apart::apart("delete_while_processes_join", &[], 120, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["sleep", "1000"]);
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let refused = AtomicUsize::new(0);
+        for round in 0..40 {
+            let mut container = runtime.create(rt.tag(), &bundle, quiet()).unwrap();
+            container.start().unwrap();
+            let ready = Barrier::new(9);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    let container = runtime.get(rt.tag()).unwrap();
+                    let (ready, refused) = (&ready, &refused);
+                    scope.spawn(move || {
+                        ready.wait();
+                        loop {
+                            match container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }) {
+                                Ok(child) => assert!([0, 128 + libc::SIGKILL].contains(&child.wait().unwrap().code())),
+                                Err(error) => {
+                                    assert_eq!(error.kind(), Kind::WrongState, "{error}");
+                                    refused.fetch_add(1, Ordering::Relaxed);
+                                    break;
+                                }
+                            }
+                        }
+                    });
+                }
+                ready.wait();
+                // A few processes later, each time at another point of theirs.
+                for _ in 0..round % 8 {
+                    let child = container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }).unwrap();
+                    assert!(child.wait().unwrap().success());
+                }
+                container.delete(true).unwrap();
+            });
+            assert_eq!(caller::children(), []);
+        }
+        assert_eq!(refused.into_inner(), 40 * 8);
+    });
+}
