@@ -29,8 +29,16 @@ impl Container {
     /// # Errors
     /// [`Kind::WrongState`] where the container does not run; else what is at fault with the process.
     pub fn exec(&self, process: &Process, exec: Exec) -> Result<Child> {
+        self.join(process, exec).map_err(|error| {
+            // It has ended on the way, and what of it was missing then (a namespace, a cgroup) is not the reason to tell.
+            let ends = || self.init_process().is_some_and(|init| init.ends().unwrap_or(false));
+            if error.kind() == Kind::System && ends() { stopped() } else { error }
+        })
+    }
+
+    fn join(&self, process: &Process, exec: Exec) -> Result<Child> {
         match self.status()? {
-            Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot exec in a stopped container")),
+            Status::Stopped => return Err(stopped()),
             Status::Creating => {
                 return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created"));
             }
@@ -54,7 +62,7 @@ impl Container {
             }
             launched => launched?,
         };
-        let child = Child::new(launched.pid, launched.pidfd);
+        let child = Child::new(launched.pid, launched.pidfd, self.init_process());
         match announce(&child, &exec.launch) {
             Ok(()) => Ok(child),
             Err(error) => {
@@ -108,6 +116,10 @@ impl Container {
             },
         )
     }
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::WrongState, "cannot exec in a stopped container")
 }
 
 /// Tells of the process in the ways its caller has asked for.

@@ -70,7 +70,7 @@ impl Runtime {
     /// As [`Runtime::create`].
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
-        let child = Child::new(launched.pid, launched.pidfd);
+        let child = Child::new(launched.pid, launched.pidfd, container.init_process());
         match container.after_start() {
             Ok(()) => Ok((container, child)),
             Err(error) => {
@@ -257,7 +257,7 @@ impl Runtime {
         match finished.and_then(|()| launched.release()) {
             Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {
-                Child::new(launched.pid, launched.pidfd).end();
+                Child::new(launched.pid, launched.pidfd, None).end();
                 Err(error)
             }
         }
