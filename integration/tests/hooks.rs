@@ -236,3 +236,13 @@ fn a_hook_prepares_the_network() {
     let seen = rt.sh(&mut bundle, "ls /sys/class/net; cat /sys/class/net/lo/mtu").ok();
     assert!(seen.contains("it-veth") || seen.contains("1234"), "{seen}");
 }
+
+#[test]
+fn a_timeout_that_no_clock_reaches() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        bundle.set(&format!("/hooks/{kind}"), json!([{"path": "/bin/true", "timeout": i64::MAX}]));
+    }
+    assert_eq!(rt.sh(&mut bundle, "echo ran").ok(), "ran\n");
+}
