@@ -117,3 +117,21 @@ fn another_users_container_is_not_theirs() {
     assert_eq!(container.status(), "running");
     theirs.wrap(Vec::new());
 }
+
+#[test]
+fn kill_without_a_cgroup() {
+    for (own_pids, line) in [(true, &["kill"][..]), (true, &["kill", "--all"]), (false, &["kill"])] {
+        let rt = runtime();
+        let mut bundle = bundle(&rt);
+        if !own_pids {
+            bundle.namespace("pid", integration::bundle::Join::None);
+            bundle.unmount("/proc").mount("/proc", "none", "/proc", &["rbind"]);
+            bundle.set("/linux/maskedPaths", json!([])).set("/linux/readonlyPaths", json!([]));
+        }
+        let container = rt.sleeper(&mut bundle);
+        let pid = container.pid();
+        rt.call(line).arg(&container.id).arg("KILL").go().ok();
+        assert!(proc::ended(pid, 10), "{line:?}");
+        container.verb(&["delete"]).ok();
+    }
+}

@@ -261,7 +261,10 @@ impl Container {
     /// [`Kind::WrongState`], `container not running`, where there is nothing to signal.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let status = self.status()?;
-        if all && status != Status::Creating {
+        let has_cgroup = self.location().is_ok_and(|location| !location.hierarchies().is_empty());
+        // Without a cgroup the end of its own first process is the end of all.
+        let by_init = !has_cgroup && signal == libc::SIGKILL && self.has_own_pids();
+        if all && status != Status::Creating && !by_init {
             let cgroup = self.cgroup()?;
             if signal == libc::SIGKILL {
                 cgroup.kill()?
@@ -281,7 +284,7 @@ impl Container {
             Err(errno) => return Err(Error::sys(format!("send signal {signal} to the container"), errno)),
         }
         if signal == libc::SIGKILL {
-            if !self.has_own_pids() {
+            if !self.has_own_pids() && has_cgroup {
                 self.cgroup()?.kill()?; // without a pid namespace nothing takes the others along
             } else if status == Status::Paused {
                 self.cgroup()?.thaw()?; // a frozen process cannot die on v1
