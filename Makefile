@@ -5,6 +5,8 @@ DESTDIR ?=
 HOST    := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 TARGET  := $(or $(CARGO_TARGET_DIR),target)/$(HOST)
 HULL    := $(abspath $(TARGET)/release/hull)
+# /bin/busybox may be the dynamic one, which a bundle of nothing else cannot run.
+BUSYBOX := /var/lib/dpkg/info/busybox-static.list
 
 export DEBIAN_FRONTEND := noninteractive
 
@@ -14,14 +16,14 @@ export DEBIAN_FRONTEND := noninteractive
 define need
 	@missing=; set -- $(1); while [ $$# -gt 0 ]; do [ -e "$$1" ] || ls $$1 >/dev/null 2>&1 || missing="$$missing $$2"; shift 2; done; \
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $$missing >/dev/null; fi
 endef
 
 need-build:
-	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc)
+	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc /usr/include/stdio.h libc6-dev)
 
 need-test: need-build
-	$(call need,/bin/busybox busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/strace strace)
+	$(call need,$(BUSYBOX) busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/strace strace)
 
 # The release binary.
 build: need-build
@@ -29,7 +31,7 @@ build: need-build
 
 # Builds hull, makes a bundle from a static busybox, and runs a container that says where it is.
 run: build
-	$(call need,/bin/busybox busybox-static)
+	$(call need,$(BUSYBOX) busybox-static)
 	@./demo $(HULL)
 
 # All tests. They run containers, so they need root.
