@@ -41,6 +41,7 @@ test: need-test build
 lint: need-build
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p libcontainer -p hull-init
 
 # Side by side with the floor, runc and crun; writes benches/RESULTS.md.
 bench: build
