@@ -129,7 +129,7 @@ impl Runtime {
             filter: filter.as_ref(),
             launch: LaunchFacts { barrier: true, ..LaunchFacts::default() },
         };
-        plan::init(&input).map(Explanation)
+        plan::init(&input).map(Explanation::of)
     }
 
     fn make(&self, id: &str, bundle: &Bundle, launch: Launch, barrier: bool) -> Result<(Container, Launched)> {
