@@ -54,6 +54,9 @@ pub enum Console {
     Connected(OwnedFd),
 }
 
+/// proc(5): no `fs.nr_open` is above this.
+const MOST_DESCRIPTORS: u32 = 1 << 30;
+
 /// Open standard streams, above 2 so that none can be lost to another while they are put in place.
 pub(crate) struct StdioFds(Vec<OwnedFd>);
 
@@ -87,7 +90,12 @@ impl Launch {
             (Some(_), false) => return Err(invalid("a console socket needs a process with a terminal")),
             _ => {}
         }
-        for fd in 3..3 + self.preserve_fds as RawFd {
+        // More than a process can have; where they end is a number that is reckoned with.
+        if self.preserve_fds > MOST_DESCRIPTORS {
+            let what = format!("{} preserved descriptors are more than a process can have", self.preserve_fds);
+            return Err(Error::new(Kind::InvalidArgument, what));
+        }
+        for fd in 3..3 + self.preserve_fds {
             // procfs says it without an assumption about who owns the descriptor.
             if std::fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_err() {
                 let what = format!("preserved descriptor {fd} is not open (of {} from 3 on)", self.preserve_fds);

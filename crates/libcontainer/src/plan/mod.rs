@@ -221,6 +221,7 @@ const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
     ("cgroups", cgroups::join),
     ("namespaces", namespaces::follow),
+    ("rootfs", rootfs::follow),
     ("session", namespaces::session),
     ("keyring", identity::keyring),
     ("console", console::exec),
