@@ -1,5 +1,7 @@
 //! Imports point down only: the floors of the library, read from its sources.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test reports
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +18,8 @@ const FLOORS: &[&[&[&str]]] = &[
 
 /// Where a room is: floor and place on it.
 fn place(room: &str) -> Option<(usize, usize)> {
-    let on = |floor: &&[&[&str]]| floor.iter().position(|rooms| rooms.contains(&room));
-    FLOORS.iter().enumerate().find_map(|(i, floor)| on(&floor).map(|at| (i, at)))
+    let on = |floor: &[&[&str]]| floor.iter().position(|rooms| rooms.contains(&room));
+    FLOORS.iter().enumerate().find_map(|(i, floor)| on(floor).map(|at| (i, at)))
 }
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -3,6 +3,8 @@
 //! When a change of the plan is meant, `HULL_GOLDEN=write cargo test -p libcontainer --test plan` writes the new text; the
 //! difference is then part of the change, to be read with it.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test reports
+
 use libcontainer::Explanation;
 use libcontainer::config::Config;
 use libcontainer::host::Host;
