@@ -304,7 +304,7 @@ fn an_ordinary_user_reads_a_plan_and_nothing_is_touched() {
         let before = look();
         let plan = runtime(&rt).explain(&bundle).unwrap().to_string();
         assert_eq!(look(), before);
-        for part in ["mounts[7]", "linux.maskedPaths", "size=1m", "hostname", "exec"] {
+        for part in ["mounts[7]", "linux.maskedPaths", "size 1m", "hostname", "exec"] {
             assert!(plan.contains(part), "{part} is not in\n{plan}");
         }
     });
