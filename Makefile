@@ -47,6 +47,7 @@ lint: need-build
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p libcontainer -p hull-init
 
 # Side by side with the floor, runc and crun; writes benches/RESULTS.md.
 bench: build

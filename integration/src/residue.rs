@@ -17,6 +17,11 @@ pub fn processes(tag: &str) -> Vec<i32> {
 
 fn belongs(pid: i32, tag: &str) -> bool {
     let dir = format!("/proc/{pid}");
+    // Another test's call that has not executed its program yet: it still holds whatever this process holds.
+    let program = |of: &str| fs::read_link(format!("{of}/exe")).ok();
+    if program(&dir).is_some_and(|theirs| program("/proc/self").is_some_and(|ours| ours == theirs)) {
+        return false;
+    }
     let mark = format!("{TAG}={tag}");
     let environ = fs::read(format!("{dir}/environ")).unwrap_or_default();
     if environ.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes()) {

@@ -212,3 +212,19 @@ fn removal_takes_sub_cgroups_with_it() {
     container.verb(&["delete", "--force"]).ok();
     assert!(!dir(&rt).exists());
 }
+
+#[test]
+fn exec_finds_a_first_process_that_has_moved_down() {
+    let rt = Runtime::pure_v2();
+    let mut bundle = bundle(&rt);
+    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "rw"]);
+    // What systemd does in a container: a cgroup with controllers for its children has no processes of its own.
+    let moved = bundle.fifo("moved");
+    bundle.script(
+        "cd /sys/fs/cgroup; mkdir init; echo $$ > init/cgroup.procs; echo +hugetlb > cgroup.subtree_control; \
+         echo yes > /moved; exec sleep 1000",
+    );
+    let container = rt.detach(&bundle);
+    assert_eq!(moved.line(), "yes");
+    assert_eq!(container.sh("grep ^0: /proc/self/cgroup").word(), "0::/init");
+}

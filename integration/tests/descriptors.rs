@@ -83,6 +83,12 @@ fn a_missing_preserved_descriptor_is_an_error() {
     let mut bundle = rt.bundle();
     bundle.args(&["true"]);
     rt.run_with(&bundle, &["--preserve-fds", "25"]).exits(1).one_line();
+    // Numbers that end beyond what a descriptor's number can be.
+    for many in ["2147483644", "2147483645", "2147483647", "4294967293", "4294967295"] {
+        let output = rt.run_with(&bundle, &["--preserve-fds", many]).exits(1);
+        assert!(output.stderr.contains("preserved descriptor"), "{many}: {output}");
+        rt.assert_clean();
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use libcontainer::config::Process;
 use libcontainer::{Child, Container, Exec, ExitStatus, Kind, Launch, Stdio};
 use rustix::process::{Resource, Rlimit};
 use std::io::Read;
-use std::os::fd::{OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -66,7 +66,10 @@ fn work(rt: &Runtime, lived: Sender<()>) -> Work {
         hooked.push(&format!("/hooks/{kind}"), json!({"path": program, "timeout": 60}));
     }
     let mut filtered = named("filtered");
-    filtered.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}));
+    filtered.set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}),
+    );
     let mut broken = named("broken");
     broken.args(&["/nowhere"]);
     Work {
@@ -98,7 +101,8 @@ impl Work {
         let container = Arc::new(container);
         execs(&container);
         if serial % 5 == 0 {
-            let error = container.exec(&process(&["/nowhere"]), Exec { launch: quiet(), ..Exec::default() }).unwrap_err();
+            let error =
+                container.exec(&process(&["/nowhere"]), Exec { launch: quiet(), ..Exec::default() }).unwrap_err();
             assert_eq!(error.kind(), Kind::Program, "{error}");
             let error = self.runtime.create(&id, bundle, quiet()).unwrap_err();
             assert_eq!(error.kind(), Kind::AlreadyExists, "{error}");
@@ -115,7 +119,8 @@ impl Work {
     /// `run`, whose caller has the child to wait for.
     fn run(&self) {
         let (serial, id) = self.id();
-        let (mut container, child) = self.runtime.run(&id, &self.bundles[serial % self.bundles.len()], quiet()).unwrap();
+        let (mut container, child) =
+            self.runtime.run(&id, &self.bundles[serial % self.bundles.len()], quiet()).unwrap();
         assert_eq!(echo(&container, "once").1.wait().unwrap(), ExitStatus::Exited(0));
         container.kill(libc::SIGKILL, false).unwrap();
         assert_eq!(child.wait().unwrap().code(), 128 + libc::SIGKILL);
@@ -255,7 +260,8 @@ async fn serve(work: Arc<Work>) {
 fn runtime() -> tokio::runtime::Runtime {
     let hour = Duration::from_secs(3600);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let tokio = builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
+    let tokio =
+        builder.worker_threads(4).max_blocking_threads(EXECS).thread_keep_alive(hour).enable_io().build().unwrap();
     let all = Arc::new(Barrier::new(EXECS + 1));
     for _ in 0..EXECS {
         let all = all.clone();
@@ -281,7 +287,10 @@ fn stress() {
         let threads: Vec<_> = (1..=THREADS as u64)
             .map(|seed| {
                 let (work, begin) = (work.clone(), begin.clone());
-                std::thread::Builder::new().name(format!("allocates{seed}")).spawn(move || allocate(&work, seed, &begin)).unwrap()
+                std::thread::Builder::new()
+                    .name(format!("allocates{seed}"))
+                    .spawn(move || allocate(&work, seed, &begin))
+                    .unwrap()
             })
             .collect();
         let tokio = runtime();
@@ -290,7 +299,9 @@ fn stress() {
         begin.wait();
         let tasks: Vec<_> = (0..2).map(|_| tokio.spawn(serve(work.clone()))).collect();
         let mut lived = 0;
-        let resting = || work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS;
+        let resting = || {
+            work.idle.load(Ordering::Relaxed) + threads.iter().filter(|thread| thread.is_finished()).count() == THREADS
+        };
         while !resting() || tasks.iter().any(|task| !task.is_finished()) {
             // The time limit is for the end alone, when nobody lives any more.
             if lives.recv_timeout(Duration::from_secs(1)).is_ok() {
@@ -377,7 +388,11 @@ fn a_container_inherits_nothing_of_its_caller() {
         [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMIN() + 3].into_iter().for_each(signals::block);
         assert_eq!(caller::descriptors().get(&9), Some(&"/etc/passwd".into()), "the premise");
         let mut bundle = rt.bundle();
-        bundle.script(CONFESS).set("/process/env", json!(["PATH=/bin", "HOME=/"])).unset("/process/user").set("/process/user", json!({"uid": 0, "gid": 0, "umask": 0o77}));
+        bundle
+            .script(CONFESS)
+            .set("/process/env", json!(["PATH=/bin", "HOME=/"]))
+            .unset("/process/user")
+            .set("/process/user", json!({"uid": 0, "gid": 0, "umask": 0o77}));
         bundle.push("/hooks/createRuntime", json!({"path": "/bin/sh", "args": ["sh", "-c", format!("({CONFESS}) > {}", rt.path("hook").display())], "env": ["PATH=/bin:/usr/bin"]}));
         bundle.write();
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
@@ -436,7 +451,10 @@ fn running_out_of_descriptors_anywhere_leaves_nothing() {
         let child = container.child().unwrap();
         let refused = each_count(|count, with| {
             let mut child = None;
-            let done = with(&mut || Ok(child = Some(container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() })?)));
+            let done = with(&mut || {
+                child = Some(container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() })?);
+                Ok(())
+            });
             if let Some(child) = child {
                 assert!(child.wait().unwrap().success());
             }
@@ -463,7 +481,12 @@ fn running_out_of_descriptors_anywhere_leaves_nothing() {
 
 /// Calls `one` with 0, 1, 2 ... and a limiter, until it succeeds; how often it did not. What `one` does within the limiter can open
 /// this many descriptors.
-fn each_count(mut one: impl FnMut(usize, &dyn Fn(&mut dyn FnMut() -> libcontainer::Result<()>) -> libcontainer::Result<()>) -> libcontainer::Result<()>) -> usize {
+fn each_count(
+    mut one: impl FnMut(
+        usize,
+        &dyn Fn(&mut dyn FnMut() -> libcontainer::Result<()>) -> libcontainer::Result<()>,
+    ) -> libcontainer::Result<()>,
+) -> usize {
     let usual = rustix::process::getrlimit(Resource::Nofile);
     for count in 0..200 {
         let before = caller::descriptors();
@@ -481,4 +504,105 @@ fn each_count(mut one: impl FnMut(usize, &dyn Fn(&mut dyn FnMut() -> libcontaine
         assert_eq!(caller::descriptors(), before, "with {count} descriptors");
     }
     panic!("200 descriptors are not enough");
+}
+
+/// A process that joins a container just when that ends runs to its end, ends with it, or is told that the container has stopped.
+#[test]
+fn exec_in_a_container_that_ends() {
+    apart::apart("exec_in_a_container_that_ends", &[], 120, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["true"]);
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let mut refused = 0;
+        for _ in 0..300 {
+            let (mut container, child) = runtime.run(rt.tag(), &bundle, quiet()).unwrap();
+            match container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }) {
+                Ok(child) => assert!([0, 128 + libc::SIGKILL].contains(&child.wait().unwrap().code())),
+                Err(error) => {
+                    assert_eq!(
+                        (error.kind(), error.to_string().as_str()),
+                        (Kind::WrongState, "cannot exec in a stopped container")
+                    );
+                    refused += 1;
+                }
+            }
+            assert!(child.wait().unwrap().success());
+            container.delete(false).unwrap();
+        }
+        assert_ne!(refused, 0);
+        assert_eq!(caller::children(), []);
+    });
+}
+
+/// The processes of a container go with it, whoever has lost sight of them.
+#[test]
+fn delete_takes_processes_nobody_waits_for() {
+    apart::apart("delete_takes_processes_nobody_waits_for", &[], 60, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["sleep", "1000"]);
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let mut container =
+            runtime.create(rt.tag(), &libcontainer::Bundle::load(bundle.dir()).unwrap(), quiet()).unwrap();
+        container.start().unwrap();
+        for args in [["sleep", "1000"], ["true", ""]] {
+            drop(container.exec(&process(&args), Exec { launch: quiet(), ..Exec::default() }).unwrap());
+        }
+        let before = Instant::now();
+        container.delete(true).unwrap();
+        assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+        assert_eq!(caller::children(), []);
+    });
+}
+
+/// Processes that join a container while another thread deletes it: each runs, ends with it or is refused, and none is lost.
+#[test]
+fn delete_while_processes_join() {
+    apart::apart("delete_while_processes_join", &[], 120, || {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.args(&["sleep", "1000"]);
+        bundle.write();
+        let runtime = libcontainer::Runtime::at(rt.root());
+        let bundle = libcontainer::Bundle::load(bundle.dir()).unwrap();
+        let refused = AtomicUsize::new(0);
+        for round in 0..40 {
+            let mut container = runtime.create(rt.tag(), &bundle, quiet()).unwrap();
+            container.start().unwrap();
+            let ready = Barrier::new(9);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    let container = runtime.get(rt.tag()).unwrap();
+                    let (ready, refused) = (&ready, &refused);
+                    scope.spawn(move || {
+                        ready.wait();
+                        loop {
+                            match container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }) {
+                                Ok(child) => assert!([0, 128 + libc::SIGKILL].contains(&child.wait().unwrap().code())),
+                                Err(error) => {
+                                    assert_eq!(error.kind(), Kind::WrongState, "{error}");
+                                    refused.fetch_add(1, Ordering::Relaxed);
+                                    break;
+                                }
+                            }
+                        }
+                    });
+                }
+                ready.wait();
+                // A few processes later, each time at another point of theirs.
+                for _ in 0..round % 8 {
+                    let child =
+                        container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() }).unwrap();
+                    assert!(child.wait().unwrap().success());
+                }
+                container.delete(true).unwrap();
+            });
+            assert_eq!(caller::children(), []);
+        }
+        assert_eq!(refused.into_inner(), 40 * 8);
+    });
 }

@@ -236,3 +236,15 @@ fn a_hook_prepares_the_network() {
     let seen = rt.sh(&mut bundle, "ls /sys/class/net; cat /sys/class/net/lo/mtu").ok();
     assert!(seen.contains("it-veth") || seen.contains("1234"), "{seen}");
 }
+
+#[test]
+fn a_create_that_fails_goes_on_with_poststop() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let file = rt.path("poststop-state");
+    bundle.hook("createRuntime", "exit 3").hook("poststop", &format!("cat > {}", file.display())).args(&["true"]);
+    rt.run(&bundle).exits(1).says("createRuntime").one_line();
+    let state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((&state["status"], &state["id"]), (&"stopped".into(), &rt.tag().into()));
+    rt.assert_clean();
+}

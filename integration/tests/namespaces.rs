@@ -208,3 +208,26 @@ fn time_offsets() {
     let container = rt.sleeper(&mut bundle);
     assert!(container.sh("cat /proc/self/timens_offsets").ok().contains("1337"), "exec is in it too");
 }
+
+#[test]
+fn exec_without_a_mount_namespace_stays_in_the_root() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.namespace("mount", Join::None).writable();
+    bundle.set("/mounts", json!([])).unset("/linux/maskedPaths").unset("/linux/readonlyPaths");
+    let container = rt.sleeper(&mut bundle);
+    assert_eq!(container.sh("ls /; pwd; ls ..").ok(), container_root_twice(), "not the caller's root");
+    // And where nothing else would be joined either.
+    drop(container);
+    rt.assert_clean();
+    for kind in ["pid", "network", "ipc", "uts"] {
+        without(&mut bundle, kind);
+    }
+    let container = rt.sleeper(&mut bundle);
+    assert_eq!(container.sh("ls /; pwd; ls ..").ok(), container_root_twice());
+}
+
+fn container_root_twice() -> String {
+    let list = "bin\ndev\netc\nproc\nroot\nsys\n";
+    format!("{list}/\n{list}")
+}

@@ -1,13 +1,14 @@
 //! A process that joins a running container.
 
+use crate::cgroup::Cgroup;
 use crate::config::Process;
 use crate::container::{Container, Status};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::launch;
-use crate::plan::{self, Input, LaunchFacts};
+use crate::launch::{self, Launched};
+use crate::plan::{self, Cgroups, Input, LaunchFacts};
 use crate::process::{Child, Launch};
-use crate::runtime::{cgroups, complete_host, filter_of, program_of};
+use crate::runtime::{complete_host, filter_of, program_of};
 use crate::spec::names;
 use std::path::PathBuf;
 
@@ -28,8 +29,16 @@ impl Container {
     /// # Errors
     /// [`Kind::WrongState`] where the container does not run; else what is at fault with the process.
     pub fn exec(&self, process: &Process, exec: Exec) -> Result<Child> {
+        self.join(process, exec).map_err(|error| {
+            // It has ended on the way, and what of it was missing then (a namespace, a cgroup) is not the reason to tell.
+            let ends = || self.init_process().is_some_and(|init| init.ends().unwrap_or(false));
+            if error.kind() == Kind::System && ends() { stopped() } else { error }
+        })
+    }
+
+    fn join(&self, process: &Process, exec: Exec) -> Result<Child> {
         match self.status()? {
-            Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot exec in a stopped container")),
+            Status::Stopped => return Err(stopped()),
             Status::Creating => {
                 return Err(Error::new(Kind::WrongState, "cannot exec in a container that is being created"));
             }
@@ -41,6 +50,29 @@ impl Container {
         }
         crate::spec::check_process(process)?;
         exec.launch.check(process.terminal)?;
+        let mut cgroup = self.cgroup()?;
+        for path in &exec.cgroup {
+            cgroup = cgroup.sub(path)?;
+        }
+        let launched = match self.exec_in(process, &exec.launch, &mut cgroup) {
+            // A container that manages its own cgroups has moved its first process down; then nobody may enter here.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && exec.cgroup.is_empty() => {
+                let init = self.init_process().map_or(0, |init| init.pid);
+                self.exec_in(process, &exec.launch, &mut cgroup.beside(init)?)?
+            }
+            launched => launched?,
+        };
+        let child = Child::new(launched.pid, launched.pidfd, self.init_process());
+        match exec.launch.announce(child.pid(), child.pidfd()) {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                child.end();
+                Err(error)
+            }
+        }
+    }
+
+    fn exec_in(&self, process: &Process, launch: &Launch, cgroup: &mut Cgroup) -> Result<Launched> {
         let stopped = || Error::new(Kind::WrongState, "cannot exec in a stopped container");
         let init = self.init_process().ok_or_else(stopped)?;
         let init_pidfd = init.pidfd()?.ok_or_else(stopped)?;
@@ -48,18 +80,9 @@ impl Container {
         let mut host = Host::read()?;
         complete_host(&mut host, process, config);
         let filter = filter_of(config, Some(&self.store().beside("seccomp")))?;
-
-        let mut cgroup = self.cgroup()?;
-        for path in &exec.cgroup {
-            cgroup = cgroup.sub(path)?;
-        }
         let entry = cgroup.entry()?;
         let root = PathBuf::from(format!("/proc/{}/root", init.pid));
         let home = crate::process::home(process, None, &root);
-        let layout_is_v2 = entry.clone_into.is_some();
-        let location = self.location()?;
-        let mut facts = cgroups(&crate::cgroup::Layout::detect()?, &location, entry.procs.len() as u16);
-        facts.unified |= layout_is_v2;
         let input = Input {
             config,
             process,
@@ -67,15 +90,15 @@ impl Container {
             id: self.id(),
             bundle: self.bundle(),
             rootfs: self.rootfs(),
-            cgroup: facts,
+            // Where the hierarchies are matters to those who mount them only.
+            cgroup: Cgroups { procs: entry.procs.len() as u16, ..Cgroups::default() },
             filter: filter.as_ref(),
-            launch: LaunchFacts { join: namespaces_of(self, init.pid), home: home.as_deref(), ..exec.launch.facts() },
+            launch: LaunchFacts { join: namespaces_of(self, init.pid), home: home.as_deref(), ..launch.facts() },
         };
         let plan = plan::exec(&input)?;
-        let console = exec.launch.console_socket()?;
-        let stdio = exec.launch.stdio_fds()?;
-        let mut on_pid = |_, _: std::os::fd::BorrowedFd<'_>| Ok(());
-        let launched = launch::perform(
+        let console = launch.console_socket()?;
+        let stdio = launch.stdio_fds()?;
+        launch::perform(
             &plan,
             launch::Launch {
                 config,
@@ -85,33 +108,18 @@ impl Container {
                 rootfs: self.rootfs(),
                 cgroup: entry,
                 stdio: stdio.numbers(),
-                preserve: exec.launch.preserve_fds,
+                preserve: launch.preserve_fds,
                 console,
                 start_socket: None,
                 init: Some((init_pidfd, init.pid)),
-                on_pid: &mut on_pid,
+                on_pid: &mut |_, _| Ok(()),
             },
-        )?;
-        let child = Child::new(launched.pid, launched.pidfd);
-        match announce(&child, &exec.launch) {
-            Ok(()) => Ok(child),
-            Err(error) => {
-                child.end();
-                Err(error)
-            }
-        }
+        )
     }
 }
 
-/// Tells of the process in the ways its caller has asked for.
-fn announce(child: &Child, launch: &Launch) -> Result<()> {
-    if let Some(path) = &launch.pid_file {
-        crate::process::write_pid_file(path, child.pid())?;
-    }
-    if let Some(path) = &launch.pidfd_socket {
-        crate::process::send_pidfd(path, child.pidfd())?;
-    }
-    Ok(())
+fn stopped() -> Error {
+    Error::new(Kind::WrongState, "cannot exec in a stopped container")
 }
 
 /// The namespaces of the container's own; to join the user namespace one is in already is an error for the kernel.

@@ -54,6 +54,9 @@ pub enum Console {
     Connected(OwnedFd),
 }
 
+/// proc(5): no `fs.nr_open` is above this.
+const MOST_DESCRIPTORS: u32 = 1 << 30;
+
 /// Open standard streams, above 2 so that none can be lost to another while they are put in place.
 pub(crate) struct StdioFds(Vec<OwnedFd>);
 
@@ -87,12 +90,28 @@ impl Launch {
             (Some(_), false) => return Err(invalid("a console socket needs a process with a terminal")),
             _ => {}
         }
-        for fd in 3..3 + self.preserve_fds as RawFd {
+        // More than a process can have; where they end is a number that is reckoned with.
+        if self.preserve_fds > MOST_DESCRIPTORS {
+            let what = format!("{} preserved descriptors are more than a process can have", self.preserve_fds);
+            return Err(Error::new(Kind::InvalidArgument, what));
+        }
+        for fd in 3..3 + self.preserve_fds {
             // procfs says it without an assumption about who owns the descriptor.
             if std::fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_err() {
                 let what = format!("preserved descriptor {fd} is not open (of {} from 3 on)", self.preserve_fds);
                 return Err(Error::new(Kind::InvalidArgument, what));
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of the new process in the ways that were asked for.
+    pub(crate) fn announce(&self, pid: i32, pidfd: BorrowedFd<'_>) -> Result<()> {
+        if let Some(path) = &self.pid_file {
+            write_pid_file(path, pid)?;
+        }
+        if let Some(path) = &self.pidfd_socket {
+            send_pidfd(path, pidfd)?;
         }
         Ok(())
     }
@@ -128,11 +147,14 @@ impl Launch {
     }
 }
 
-/// A process of a container that is a child of this process. Dropping it leaves the process running, and unreaped.
+/// A process of a container that is a child of this process. Dropping it leaves the process running; it is reaped when its
+/// container is deleted by this process.
 #[derive(Debug)]
 pub struct Child {
     pid: i32,
     pidfd: OwnedFd,
+    /// The first process of its container, to which it is left when nobody waits for it.
+    init: Option<state::Process>,
 }
 
 /// How a process ended.
@@ -159,29 +181,40 @@ impl ExitStatus {
     }
 }
 
-/// The children that `create` of this process has made and nobody has taken to wait for. Which handle, and which thread,
-/// will end such a container is open; that its first process is a child of ours is known to this process alone.
-static LEFT: Mutex<Vec<state::Process>> = Mutex::new(Vec::new());
+/// A child that nobody has taken to wait for.
+struct Left {
+    process: state::Process,
+    init: state::Process,
+}
+
+/// Which handle, and which thread, will end a container is open; that processes of it are children of ours is known to this process alone.
+static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 
 impl Child {
-    /// Leaves a child to whoever takes it: [`Child::take`].
-    pub(crate) fn leave(process: state::Process) {
-        LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, init: Option<state::Process>) -> Child {
+        Child { pid, pidfd, init }
     }
 
-    /// A child that was left, once; it may have ended.
-    pub(crate) fn take(process: state::Process) -> Option<Child> {
+    /// Leaves a container's first process to whoever takes it.
+    pub(crate) fn leave(init: state::Process) {
+        LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(Left { process: init, init });
+    }
+
+    /// A container's first process that was left, once; it may have ended.
+    pub(crate) fn take(init: state::Process) -> Option<Child> {
         let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = left.iter().position(|one| *one == process)?;
-        left.swap_remove(at);
+        let at = left.iter().position(|one| one.process == init)?;
+        let one = left.swap_remove(at);
         drop(left);
-        // It is not reaped, so the pid is still its own.
-        let pidfd = rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
-        Some(Child { pid: process.pid, pidfd })
+        one.child()
     }
 
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd) -> Child {
-        Child { pid, pidfd }
+    /// All other processes of a container that were left.
+    pub(crate) fn take_others(init: state::Process) -> Vec<Child> {
+        let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken: Vec<Left> = left.extract_if(.., |one| one.init == init && one.process != init).collect();
+        drop(left);
+        taken.into_iter().filter_map(Left::child).collect()
     }
 
     /// The pid, as this process sees it.
@@ -200,17 +233,12 @@ impl Child {
         let _ = self.wait(); // the first error is the one to tell
     }
 
-    /// Reaps the process if it has ended, which it is known to have but for one that the kernel holds against a kill.
-    pub(crate) fn reap(self) {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options); // who else has reaped it has left nothing to do
-    }
-
     /// Waits for the end and reaps the process: waitid(2) on its pidfd.
     ///
     /// # Errors
     /// ECHILD where somebody else has waited for it.
-    pub fn wait(self) -> Result<ExitStatus> {
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        self.init = None;
         let wait = || rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
         let status = rustix::io::retry_on_intr(wait)
             .map_err(|errno| Error::sys(format!("wait for process {}", self.pid), errno))?;
@@ -223,8 +251,31 @@ impl Child {
     }
 }
 
+impl Left {
+    fn child(self) -> Option<Child> {
+        let known = Pid::from_raw(self.process.pid)?;
+        let pidfd = rustix::process::pidfd_open(known, PidfdFlags::empty()).ok()?;
+        // Not another by now, as it can be where the caller reaps whatever child it has.
+        self.process.is_or_was().ok().filter(|same| *same)?;
+        Some(Child { pid: self.process.pid, pidfd, init: Some(self.init) })
+    }
+}
+
+impl Drop for Child {
+    /// Reaps the process if it has ended, and leaves it to its container if it runs.
+    fn drop(&mut self) {
+        let Some(init) = self.init else { return };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        if let Ok(None) = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+            let process = if self.pid == init.pid { Some(init) } else { state::Process::observe(self.pid).ok() };
+            let left = process.map(|process| Left { process, init });
+            LEFT.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+        }
+    }
+}
+
 /// Writes a pid file: complete under its name, or not at all.
-pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("write the pid file {path:?}"), &error);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}"));
@@ -242,7 +293,7 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
 }
 
 /// Sends a pidfd to the socket of a caller who asked for one.
-pub(crate) fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
+fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
     let failed = |errno| Error::sys(format!("send the pidfd to {path:?}"), errno);
     let socket = socket::connect(path, SocketType::STREAM).map_err(failed)?;
     socket::send_fd(socket.as_fd(), b"pidfd", pidfd).map_err(failed)

@@ -50,6 +50,7 @@ fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
         keep: &[],
         stdio: [input.as_raw_fd(), 1, 2],
         preserve: 0,
+        group: false,
     })
     .map_err(|error| Error::new(Kind::Hook, format!("run {:?}", hook.path)).errno(error.raw_os_error().unwrap_or(0)))?;
     drop(input);

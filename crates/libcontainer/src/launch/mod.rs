@@ -17,7 +17,7 @@ use crate::sys::clone::{Program, Spawn, spawn};
 use crate::sys::{program, socket};
 use hull_init::wire;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -77,6 +77,7 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     keep.push(program.as_raw_fd());
     let number = |number: usize| CString::new(number.to_string()).unwrap_or_default();
     let place = [number(program.as_raw_fd() as usize), number(program::PLAN_AT), number(file.len())];
+    let forks = plan.steps.iter().any(|step| matches!(step.op, hull_init::op::Op::Fork { .. }));
     let spawned = spawn(&Spawn {
         namespaces: plan.clone,
         cgroup: launch.cgroup.clone_into.as_ref().map(|fd| fd.as_fd()),
@@ -87,12 +88,13 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
         keep: &keep,
         stdio: launch.stdio,
         preserve: launch.preserve,
+        group: forks,
     })
     .map_err(|error| report::clone_failure(error.context("start hull-init"), plan))?;
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
-    let mut conversation = Conversation { plan, launch, sync: ours, told: false };
+    let mut conversation = Conversation { plan, launch, sync: ours, told: false, forks };
     let waits = conversation.hold(&mut child)?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
     Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(conversation.sync) })
@@ -115,15 +117,35 @@ impl Guard {
 
     /// Takes the place of the child that forked `pid` and has left.
     fn become_child(&mut self, pid: i32) -> Result<()> {
-        let pidfd = Pid::from_raw(pid)
-            .ok_or(Errno::SRCH)
-            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()))
-            .map_err(|errno| Error::sys(format!("open a pidfd of process {pid}"), errno))?;
+        let failed = |errno| Error::sys(format!("open a pidfd of process {pid}"), errno);
+        let known = Pid::from_raw(pid).ok_or_else(|| failed(Errno::SRCH))?;
+        let pidfd = rustix::process::pidfd_open(known, PidfdFlags::empty()).map_err(|errno| {
+            let _ = rustix::process::kill_process(known, Signal::KILL); // a child of ours: until it is reaped the pid is its own
+            let _ = rustix::process::waitpid(Some(known), WaitOptions::empty());
+            failed(errno)
+        })?;
         if let Some(old) = self.pidfd.replace(pidfd) {
             reap(&old);
         }
         self.pid = pid;
         Ok(())
+    }
+}
+
+impl Guard {
+    /// The child, and what it has forked without a word: all are at their end. How they ended.
+    fn bury_group(&mut self) -> Option<WaitIdStatus> {
+        let child = self.pidfd.take()?;
+        let _ = rustix::process::pidfd_send_signal(&child, Signal::KILL); // it may have ended already
+        // Not before the group is empty: as long as it has a member, its number is nobody else's.
+        let mut last = None;
+        while let Ok(Some(status)) = rustix::io::retry_on_intr(|| {
+            rustix::process::waitid(WaitId::Pgid(Pid::from_raw(self.pid)), WaitIdOptions::EXITED)
+        }) {
+            // The one that was killed tells more than the one that made way for it.
+            last = last.filter(|last: &WaitIdStatus| last.terminating_signal().is_some()).or(Some(status));
+        }
+        last
     }
 }
 
@@ -146,6 +168,8 @@ struct Conversation<'a> {
     launch: Launch<'a>,
     sync: OwnedFd,
     told: bool,
+    /// The child will leave its place to another, and has not yet.
+    forks: bool,
 }
 
 impl Conversation<'_> {
@@ -159,7 +183,10 @@ impl Conversation<'_> {
                 return self.silence(child);
             };
             match message.head.kind {
-                wire::FORKED => child.become_child(message.head.value)?,
+                wire::FORKED => {
+                    self.forks = false;
+                    child.become_child(message.head.value)?;
+                }
                 wire::REACHED => {
                     self.tell(child)?;
                     self.act(child, &message.head)?;
@@ -195,7 +222,12 @@ impl Conversation<'_> {
     }
 
     /// End of file: the exec has closed the conversation, or the child is dead without a word.
-    fn silence(&mut self, child: &Guard) -> Result<bool> {
+    fn silence(&mut self, child: &mut Guard) -> Result<bool> {
+        if self.forks {
+            // A pid namespace whose first process ends kills whoever enters it, be it before its first word.
+            let status = child.bury_group();
+            return Err(report::died(status.and_then(|status| status.terminating_signal())));
+        }
         let waits = self.plan.steps.iter().any(|step| matches!(step.op, hull_init::op::Op::Barrier { .. }));
         let Some(pidfd) = child.pidfd.as_ref().filter(|_| waits) else {
             self.tell(child)?;

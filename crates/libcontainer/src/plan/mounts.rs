@@ -246,7 +246,11 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
     let attrs = (target.options.attr_set | target.options.rec_attr_set)
         & if readonly_later { !libc::MOUNT_ATTR_RDONLY } else { !0 };
-    if target.options.tmpcopyup && kind == "tmpfs" && b.parent_may_mount() {
+    if target.options.tmpcopyup && kind == "tmpfs" {
+        if !b.parent_may_mount() {
+            let what = "the option \"tmpcopyup\" needs CAP_SYS_ADMIN";
+            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
+        }
         let from = inside(&mount.destination);
         let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());
         target.attach(b, tree);

@@ -76,6 +76,19 @@ fn propagate(b: &mut Builder<'_>, origin: &super::Origin, path: &str, propagatio
     b.call(origin.clone(), libc::SYS_mount_setattr, &args);
 }
 
+/// The root of a process that joins a container without a mount namespace of its own: joining brings none along, and the
+/// process would have the caller's.
+pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
+    if b.has_namespace("mount") {
+        return Ok(());
+    }
+    let path = b.input.rootfs.to_owned();
+    let root = b.open(OpenWhat::Directory { path }, origin("root.path", "open the container's root file system"));
+    let op = Op::Enter { root, pivot: false, shared: false };
+    b.step(origin("root.path", "change the root to the container's"), op);
+    Ok(())
+}
+
 /// The working directory, made as root if it is missing: the user may not be able to. What cannot be made fails where it is entered.
 pub(super) fn make_cwd(b: &mut Builder<'_>) -> Result<()> {
     let cwd = inside(&b.input.process.cwd);

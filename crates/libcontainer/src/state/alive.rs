@@ -37,6 +37,23 @@ impl Process {
         Ok(look(self.pid)?.is_some_and(|stat| !stat.ended && stat.start_time == self.start_time))
     }
 
+    /// Whether the pid is the process's still: it lives, or has ended and was not waited for.
+    ///
+    /// # Errors
+    /// As [`Process::alive`].
+    pub fn is_or_was(&self) -> Result<bool> {
+        Ok(look(self.pid)?.is_some_and(|stat| stat.start_time == self.start_time))
+    }
+
+    /// Whether the process has ended or is about to: with its last system call behind it, it has no namespaces any more, but may have
+    /// to wait for the processes in its pid namespace.
+    ///
+    /// # Errors
+    /// As [`Process::alive`].
+    pub fn ends(&self) -> Result<bool> {
+        Ok(look(self.pid)?.is_none_or(|stat| stat.ended || stat.exiting || stat.start_time != self.start_time))
+    }
+
     /// A pidfd of the process, `None` where it has ended: pidfd_open(2). What is done through it cannot meet another.
     ///
     /// # Errors
@@ -61,6 +78,7 @@ fn known(pid: i32) -> Option<Pid> {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     ended: bool,
+    exiting: bool,
     start_time: u64,
 }
 
@@ -97,15 +115,20 @@ fn read(path: &str) -> std::result::Result<([u8; 1024], usize), Errno> {
     Ok((buffer, length))
 }
 
+/// linux/sched.h.
+const PF_EXITING: u32 = 4;
+
 /// Takes apart `PID (COMM) STATE ...`. A process chooses its COMM, spaces, brackets and line ends included; the last
 /// closing bracket of the file ends it, for only letters and numbers follow.
 fn parse(stat: &[u8]) -> Option<Stat> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let mut fields = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace();
     let state = fields.next()?; // field 3
-    let threads: i64 = fields.nth(16)?.parse().ok()?; // field 20
+    let flags: u32 = fields.nth(5)?.parse().ok()?; // field 9
+    let threads: i64 = fields.nth(10)?.parse().ok()?; // field 20
     let start_time = fields.nth(1)?.parse().ok()?; // field 22
-    Some(Stat { ended: matches!(state, "Z" | "X" | "x") && threads <= 1, start_time })
+    let ended = matches!(state, "Z" | "X" | "x") && threads <= 1;
+    Some(Stat { ended, exiting: flags & PF_EXITING != 0, start_time })
 }
 
 #[cfg(test)]
@@ -123,11 +146,15 @@ mod tests {
     #[test]
     fn the_name_of_a_program_cannot_disturb() {
         for comm in ["cat", "", "a b", ") Z 1 2", "((", "))", "\n) R (", "Z"] {
-            assert_eq!(parse(&stat(comm, "S", 1)), Some(Stat { ended: false, start_time: 777 }), "{comm:?}");
+            assert_eq!(
+                parse(&stat(comm, "S", 1)),
+                Some(Stat { ended: false, exiting: false, start_time: 777 }),
+                "{comm:?}"
+            );
         }
         let mut bytes = stat("?", "S", 1);
         bytes[4] = 0xff;
-        assert_eq!(parse(&bytes), Some(Stat { ended: false, start_time: 777 }));
+        assert_eq!(parse(&bytes), Some(Stat { ended: false, exiting: false, start_time: 777 }));
     }
 
     #[test]
@@ -145,7 +172,7 @@ mod tests {
     #[test]
     fn ourselves_a_child_and_its_end() {
         let me = Process::observe(std::process::id() as i32).unwrap();
-        assert!(me.alive().unwrap() && me.pidfd().unwrap().is_some());
+        assert!(me.alive().unwrap() && me.pidfd().unwrap().is_some() && !me.ends().unwrap());
         let impostor = Process { start_time: me.start_time + 1, ..me };
         assert!(!impostor.alive().unwrap() && impostor.pidfd().unwrap().is_none());
 
@@ -156,6 +183,7 @@ mod tests {
         let mut ready = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut ready, None).unwrap();
         assert!(!process.alive().unwrap(), "a zombie is not alive");
+        assert!(process.is_or_was().unwrap() && process.ends().unwrap());
         assert_eq!(Process::observe(process.pid).unwrap_err().raw_os_error(), Some(libc::ESRCH));
         child.wait().unwrap();
         assert!(!process.alive().unwrap() && process.pidfd().unwrap().is_none());

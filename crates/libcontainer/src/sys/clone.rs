@@ -34,6 +34,8 @@ pub struct Spawn<'a> {
     pub stdio: [RawFd; 3],
     /// Descriptors from 3 on that go along as well.
     pub preserve: u32,
+    /// It leads a process group of its own: whatever it forks can be found by that, should it be killed before it has told.
+    pub group: bool,
 }
 
 /// A program to execute.
@@ -63,6 +65,7 @@ struct Shared {
     argv: *const *const c_char,
     envp: *const *const c_char,
     cwd: *const c_char,
+    group: bool,
     /// The errno of what failed before the exec, 0 if nothing did.
     failed: AtomicI32,
 }
@@ -90,6 +93,7 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
         cwd: what.cwd.map_or(std::ptr::null(), CStr::as_ptr),
+        group: what.group,
         failed: AtomicI32::new(0),
     };
     let mut stack = Vec::<u8>::with_capacity(STACK);
@@ -178,6 +182,12 @@ fn prepare(shared: &Shared) -> i32 {
         // SAFETY: `keep` has `kept` elements and lives as long as `shared`.
         let fd = unsafe { *shared.keep.add(i) };
         let result = raw(libc::SYS_fcntl, [fd as usize, libc::F_SETFD as usize, 0, 0, 0]);
+        if result < 0 {
+            return -result as i32;
+        }
+    }
+    if shared.group {
+        let result = raw(libc::SYS_setpgid, [0; 5]);
         if result < 0 {
             return -result as i32;
         }

@@ -1,0 +1,108 @@
+//! The end of a container: what still lives is killed, and all that `create` made is removed.
+
+use super::{Container, Status};
+use crate::error::{Error, Kind, Result};
+use crate::launch::hook;
+use crate::process::Child;
+use crate::state::{Contents, Phase, Process};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// How long `delete` waits for a killed process to be gone.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+impl Container {
+    /// Removes a stopped container and all that `create` made; with `force` a running one is killed first.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] for a running container without `force`. A failing poststop hook is no error (runtime.md): it is
+    /// returned as the warnings.
+    pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
+        let entry = match self.held.take() {
+            Some(held) => held.lock()?.ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))?,
+            None if force || self.record.is_some() => self.lock()?,
+            None => match self.store.try_open(&self.id)? {
+                Some(entry) => entry,
+                None => return Err(self.not_stopped(Status::Creating)),
+            },
+        };
+        if !self.is_of_ours {
+            // What was read before the lock may be of the past.
+            match entry.read()? {
+                Contents::Record(record) => self.record = Some(record),
+                Contents::Unfinished => {
+                    entry.remove()?;
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        let creator_is_gone = self.record.as_ref().is_some_and(|record| record.phase == Phase::Creating);
+        let status = if creator_is_gone { Status::Stopped } else { self.status()? };
+        if status != Status::Stopped && status != Status::Created && !force {
+            return Err(self.not_stopped(status));
+        }
+        if creator_is_gone {
+            // Whatever has been started since the record was begun is this container's, also where it is in no
+            // cgroup that could be killed as a whole; what is older was there before.
+            let since = self.record.as_ref().map_or(u64::MAX, |record| record.begun);
+            self.cgroup()?
+                .remove_killing(|pid| Process::observe(pid).is_ok_and(|process| process.start_time >= since))?;
+        } else {
+            if status != Status::Stopped || !self.has_own_pids() {
+                self.kill_everything()?;
+            }
+            drop(self.child()); // it has ended, so that reaps it
+            self.cgroup()?.remove()?;
+        }
+        entry.remove()?;
+        let state = self.oci_state("stopped", None).to_json();
+        let hooks = &self.config.hooks.poststop;
+        let each = |(i, one)| {
+            hook::run_all(
+                &format!("poststop (of hooks.poststop[{i}])"),
+                std::slice::from_ref(one),
+                &state,
+                self.bundle(),
+            )
+        };
+        Ok(hooks.iter().enumerate().filter_map(|hook| each(hook).err()).map(|error| error.to_string()).collect())
+    }
+
+    fn not_stopped(&self, status: Status) -> Error {
+        let what = format!("cannot delete container {} that is not stopped: {}", self.id(), status.as_str());
+        Error::new(Kind::WrongState, what)
+    }
+
+    /// Kills whatever of the container still lives, and waits until it is gone.
+    pub(super) fn kill_everything(&self) -> Result<()> {
+        let pidfd = self.init().map(|init| init.pidfd()).transpose()?.flatten();
+        if let Some(pidfd) = &pidfd {
+            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL); // it may have ended meanwhile
+            let cgroup = self.cgroup()?;
+            if cgroup.frozen().unwrap_or(false) {
+                cgroup.thaw()?;
+            }
+        }
+        // A pid namespace does not end before all in it are reaped, and these nobody else reaps.
+        for child in self.init().map(Child::take_others).unwrap_or_default() {
+            let _ = rustix::process::pidfd_send_signal(child.pidfd(), Signal::KILL); // it may have ended meanwhile
+            wait_for_end(child.pidfd())?;
+        }
+        if let Some(pidfd) = &pidfd {
+            wait_for_end(pidfd.as_fd())?;
+        }
+        if self.location().is_ok_and(|location| !location.hierarchies().is_empty()) {
+            self.cgroup()?.kill()?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for a killed process, though not for ever: the kernel may hold it against the kill.
+fn wait_for_end(pidfd: BorrowedFd<'_>) -> Result<()> {
+    let mut ended = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&PATIENCE)))
+        .map(drop)
+        .map_err(|errno| Error::sys("wait for the container's processes to end", errno))
+}
