@@ -20,6 +20,7 @@ define need
 endef
 
 need-build:
+	@command -v cargo >/dev/null || { echo 'no cargo in PATH: Rust 1.91 or newer is needed, https://rustup.rs' >&2; exit 1; }
 	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc /usr/include/stdio.h libc6-dev)
 
 need-test: need-build
@@ -43,6 +44,7 @@ need-root:
 	@[ "$$(id -u)" = 0 ] || { echo 'the tests run containers: as root, please (sudo -E env PATH="$$PATH" make test)' >&2; exit 1; }
 
 lint: need-build
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p libcontainer -p hull-init

@@ -141,6 +141,23 @@ fn the_cgroup_mount_shows_the_containers_own() {
 }
 
 #[test]
+fn recursive_options_of_a_cgroup_mount_are_its_own() {
+    for rt in [Runtime::new(), Runtime::pure_v2()] {
+        let mut bundle = rt.bundle();
+        bundle.unmount("/sys/fs/cgroup");
+        bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rro", "rnosuid", "rnoexec"]);
+        let seen = rt.sh(&mut bundle, "grep ' /sys/fs/cgroup' /proc/self/mountinfo; mkdir /sys/fs/cgroup/new; true").ok();
+        assert!(!seen.is_empty());
+        for line in seen.lines() {
+            assert!(line.contains(" ro,nosuid,noexec,"), "{line}");
+        }
+        bundle.config["mounts"].as_array_mut().unwrap().pop();
+        bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["ro", "idmap=uids=0-1000-1;gids=0-1000-1"]);
+        rt.run(&bundle).exits(1).says("mounts[6]").one_line();
+    }
+}
+
+#[test]
 fn symlinks_in_the_root_lead_nowhere_else() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

@@ -3,7 +3,7 @@
 use super::builder::{Arg, Builder, origin};
 use super::mounts::Target;
 use super::{MountAttr, OpenWhat};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, Op, PARAM_FLAG, PARAM_STRING};
 use libc::CLONE_NEWCGROUP;
 
@@ -25,10 +25,14 @@ pub(super) fn join(b: &mut Builder<'_>) -> Result<()> {
 
 /// A mount of type cgroup: what /sys/fs/cgroup is on the host, as the container may see it.
 pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
+    if target.options.idmap.is_some() {
+        let what = "only bind mounts can have ids of their own";
+        return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
+    }
     if b.input.cgroup.unified {
         let kind = b.string("cgroup2");
         let params = b.bytes(&[]);
-        let op = Op::Filesystem { kind, params, attrs: target.options.attr_set };
+        let op = Op::Filesystem { kind, params, attrs: attrs_of(target) };
         let tree = b.step_to_slot(target.origin(), op);
         target.attach(b, tree);
         return Ok(());
@@ -36,10 +40,15 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     hierarchies(b, target)
 }
 
+/// There is nothing below but what is made here: recursive attributes are those of each mount.
+fn attrs_of(target: &Target<'_>) -> u64 {
+    target.options.attr_set | target.options.rec_attr_set
+}
+
 /// v1: a tmpfs with a directory for each hierarchy, and the short names of joint ones as symlinks.
 fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
-    let attrs = target.options.attr_set;
+    let attrs = attrs_of(target);
     let kind = b.string("tmpfs");
     let params = b.bytes(b"\x01mode\x00755\x00");
     let top = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs: attrs & !RDONLY });

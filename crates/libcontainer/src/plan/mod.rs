@@ -220,6 +220,9 @@ const INIT: &[Pass] = &[
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
     ("cgroups", cgroups::join),
+    ("oom score", sched::oom_score),
+    ("security label", lsm::label),
+    ("host's procfs", namespaces::leave_procfs),
     ("namespaces", namespaces::follow),
     ("rootfs", rootfs::follow),
     ("session", namespaces::session),
@@ -227,7 +230,6 @@ const EXEC: &[Pass] = &[
     ("console", console::exec),
     ("scheduling", sched::exec),
     ("rlimits", rlimits::all),
-    ("security label", lsm::label),
     ("bounding set", caps::bound),
     ("user", identity::become_user),
     ("program", program::find),

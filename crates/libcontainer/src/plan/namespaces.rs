@@ -174,6 +174,15 @@ pub(super) fn names(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Closes the host's procfs before the process can be seen in the container, whose root may have the right to look at
+/// the descriptors of others (CAP_SYS_PTRACE), and find the host's root in this one (CVE-2016-9962).
+pub(super) fn leave_procfs(b: &mut Builder<'_>) -> Result<()> {
+    if let Some(proc) = b.procfs_if_open() {
+        b.call(origin("", "close the host's /proc"), libc::SYS_close, &[Arg::Fd(proc)]);
+    }
+    Ok(())
+}
+
 /// An exec joins all namespaces of the container's init at once, by its pidfd.
 pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
     let kinds = b.input.launch.join;

@@ -22,7 +22,8 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         b.call(why, libc::SYS_personality, &[Arg::Value(domain.into())]);
     }
     memory_policy(b)?;
-    exec(b)
+    exec(b)?;
+    oom_score(b)
 }
 
 /// What belongs to a process, in an exec as well.
@@ -44,7 +45,6 @@ pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
         let why = origin("process.ioPriority", "set the I/O priority");
         b.call(why, libc::SYS_ioprio_set, &[Arg::Value(IOPRIO_WHO_PROCESS), Arg::Value(0), Arg::Value(value)]);
     }
-    oom_score(b);
     Ok(())
 }
 
@@ -131,17 +131,19 @@ fn memory_policy(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-fn oom_score(b: &mut Builder<'_>) {
-    let Some(value) = b.input.process.oom_score_adj else { return };
+/// In an exec this comes before a user namespace is joined, where a score could not be lowered any more.
+pub(super) fn oom_score(b: &mut Builder<'_>) -> Result<()> {
+    let Some(value) = b.input.process.oom_score_adj else { return Ok(()) };
     let why = origin("process.oomScoreAdj", format!("set oom_score_adj to {value}"));
     if super::namespaces::has_user_namespace(b) && b.input.launch.join == 0 {
         // Only CAP_SYS_RESOURCE of the initial user namespace may lower it.
         b.meet(why, point::RLIMITS, [Act::OomScoreAdj(value)]);
-        return;
+        return Ok(());
     }
     let dir = b.procfs();
     let (path, data) = (b.string("self/oom_score_adj"), b.bytes(value.to_string().as_bytes()));
     b.step(why, Op::Write { dir, path, data });
+    Ok(())
 }
 
 #[cfg(test)]
