@@ -244,7 +244,7 @@ fn a_create_that_fails_goes_on_with_poststop() {
     let file = rt.path("poststop-state");
     bundle.hook("createRuntime", "exit 3").hook("poststop", &format!("cat > {}", file.display())).args(&["true"]);
     rt.run(&bundle).exits(1).says("createRuntime").one_line();
-    let state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let state: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!((&state["status"], &state["id"]), (&"stopped".into(), &rt.tag().into()));
     rt.assert_clean();
 }
