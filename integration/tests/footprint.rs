@@ -35,7 +35,8 @@ fn kilobytes(pid: i32, file: &str, key: &str) -> u64 {
 
 /// The resident memory of a process that waits in accept(2), in KB, by the mappings themselves: the counter in `status` may lag.
 fn resident(pid: i32) -> u64 {
-    let accepts = |text: &str| [libc::SYS_accept, libc::SYS_accept4].iter().any(|nr| text.starts_with(&format!("{nr} ")));
+    let accepts =
+        |text: &str| [libc::SYS_accept, libc::SYS_accept4].iter().any(|nr| text.starts_with(&format!("{nr} ")));
     // It closes what it needs no more before it waits; `create` does not wait for that.
     while !accepts(&proc::read(pid, "syscall")) {
         std::thread::yield_now();
@@ -97,7 +98,8 @@ fn a_hundred_at_once_cost_a_hundred_times_little() {
         let own = std::process::id() as i32;
         // One container and all threads before the count begins: their stacks and the allocator are the program's own matter.
         runtime.create(rt.tag(), &bundle, quiet()).unwrap().delete(true).unwrap();
-        let (ready, begin, done, end) = (Barrier::new(COUNT + 1), Barrier::new(COUNT + 1), Barrier::new(COUNT + 1), Barrier::new(COUNT + 1));
+        let (ready, begin, done, end) =
+            (Barrier::new(COUNT + 1), Barrier::new(COUNT + 1), Barrier::new(COUNT + 1), Barrier::new(COUNT + 1));
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..COUNT)
                 .map(|n| {
