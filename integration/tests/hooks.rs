@@ -238,6 +238,7 @@ fn a_hook_prepares_the_network() {
 }
 
 #[test]
+<<<<<<< HEAD
 fn a_create_that_fails_goes_on_with_poststop() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
@@ -247,4 +248,13 @@ fn a_create_that_fails_goes_on_with_poststop() {
     let state: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!((&state["status"], &state["id"]), (&"stopped".into(), &rt.tag().into()));
     rt.assert_clean();
+=======
+fn a_timeout_that_no_clock_reaches() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        bundle.set(&format!("/hooks/{kind}"), json!([{"path": "/bin/true", "timeout": i64::MAX}]));
+    }
+    assert_eq!(rt.sh(&mut bundle, "echo ran").ok(), "ran\n");
+>>>>>>> review
 }
