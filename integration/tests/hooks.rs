@@ -238,7 +238,6 @@ fn a_hook_prepares_the_network() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn a_create_that_fails_goes_on_with_poststop() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
@@ -248,7 +247,9 @@ fn a_create_that_fails_goes_on_with_poststop() {
     let state: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!((&state["status"], &state["id"]), (&"stopped".into(), &rt.tag().into()));
     rt.assert_clean();
-=======
+}
+
+#[test]
 fn a_timeout_that_no_clock_reaches() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
@@ -256,5 +257,4 @@ fn a_timeout_that_no_clock_reaches() {
         bundle.set(&format!("/hooks/{kind}"), json!([{"path": "/bin/true", "timeout": i64::MAX}]));
     }
     assert_eq!(rt.sh(&mut bundle, "echo ran").ok(), "ran\n");
->>>>>>> review
 }
