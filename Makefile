@@ -5,23 +5,26 @@ DESTDIR ?=
 HOST    := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 TARGET  := $(or $(CARGO_TARGET_DIR),target)/$(HOST)
 HULL    := $(abspath $(TARGET)/release/hull)
+# /bin/busybox may be the dynamic one, which a bundle of nothing else cannot run.
+BUSYBOX := /var/lib/dpkg/info/busybox-static.list
 
 export DEBIAN_FRONTEND := noninteractive
 
-.PHONY: run build test lint bench install test-engines test-embedding test-dependent need-build need-test clean
+.PHONY: run build test lint bench install test-engines test-embedding test-dependent need-build need-test need-root clean
 
 # $(call need,FILE PACKAGE ...): installs the packages of which a file is missing.
 define need
 	@missing=; set -- $(1); while [ $$# -gt 0 ]; do [ -e "$$1" ] || ls $$1 >/dev/null 2>&1 || missing="$$missing $$2"; shift 2; done; \
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $$missing >/dev/null; fi
 endef
 
 need-build:
-	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc)
+	@command -v cargo >/dev/null || { echo 'no cargo in PATH: Rust 1.91 or newer is needed, https://rustup.rs' >&2; exit 1; }
+	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc /usr/include/stdio.h libc6-dev)
 
 need-test: need-build
-	$(call need,/bin/busybox busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/strace strace)
+	$(call need,$(BUSYBOX) busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/ps procps)
 
 # The release binary.
 build: need-build
@@ -29,24 +32,38 @@ build: need-build
 
 # Builds hull, makes a bundle from a static busybox, and runs a container that says where it is.
 run: build
-	$(call need,/bin/busybox busybox-static)
+	$(call need,$(BUSYBOX) busybox-static)
 	@./demo $(HULL)
 
-# All tests. They run containers, so they need root.
-test: need-test build
-	HULL=$(HULL) cargo test --workspace
+# All tests, against the release binary: what is shipped is what is tested. They run containers, so they need root.
+# Shown output: the reason of every test that is skipped, and nothing else.
+test: need-root need-test build
+	HULL=$(HULL) cargo test --workspace --no-fail-fast -- --show-output
+
+need-root:
+	@[ "$$(id -u)" = 0 ] || { echo 'the tests run containers: as root, please (sudo -E env PATH="$$PATH" make test)' >&2; exit 1; }
 
 lint: need-build
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps -p libcontainer -p hull-init
 
 # Side by side with the floor, runc and crun; writes benches/RESULTS.md.
 bench: build
-	benches/run
+	HULL=$(HULL) benches/run
 
 # podman, docker and containerd with hull under them.
 test-engines: build
 	HULL=$(HULL) integration/engines/run
+
+# A minute of containers from a program with many threads, a large heap, an async runtime and signals in all of them.
+test-embedding: need-root need-test build
+	HULL=$(HULL) HULL_STRESS_SECONDS=60 cargo test -p integration --test embedding -- --nocapture
+
+# A program outside of the workspace: `cargo build` is all it takes to have libcontainer.
+test-dependent: need-root need-test
+	integration/dependent/run
 
 install: build
 	install -D -m 0755 $(HULL) $(DESTDIR)$(PREFIX)/bin/hull

@@ -452,7 +452,8 @@ fn running_out_of_descriptors_anywhere_leaves_nothing() {
         let refused = each_count(|count, with| {
             let mut child = None;
             let done = with(&mut || {
-                Ok(child = Some(container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() })?))
+                child = Some(container.exec(&process(&["true"]), Exec { launch: quiet(), ..Exec::default() })?);
+                Ok(())
             });
             if let Some(child) = child {
                 assert!(child.wait().unwrap().success());

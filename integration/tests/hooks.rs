@@ -238,6 +238,18 @@ fn a_hook_prepares_the_network() {
 }
 
 #[test]
+fn a_create_that_fails_goes_on_with_poststop() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let file = rt.path("poststop-state");
+    bundle.hook("createRuntime", "exit 3").hook("poststop", &format!("cat > {}", file.display())).args(&["true"]);
+    rt.run(&bundle).exits(1).says("createRuntime").one_line();
+    let state: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((&state["status"], &state["id"]), (&"stopped".into(), &rt.tag().into()));
+    rt.assert_clean();
+}
+
+#[test]
 fn a_timeout_that_no_clock_reaches() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

@@ -63,7 +63,7 @@ impl Container {
             launched => launched?,
         };
         let child = Child::new(launched.pid, launched.pidfd, self.init_process());
-        match announce(&child, &exec.launch) {
+        match exec.launch.announce(child.pid(), child.pidfd()) {
             Ok(()) => Ok(child),
             Err(error) => {
                 child.end();
@@ -120,17 +120,6 @@ impl Container {
 
 fn stopped() -> Error {
     Error::new(Kind::WrongState, "cannot exec in a stopped container")
-}
-
-/// Tells of the process in the ways its caller has asked for.
-fn announce(child: &Child, launch: &Launch) -> Result<()> {
-    if let Some(path) = &launch.pid_file {
-        crate::process::write_pid_file(path, child.pid())?;
-    }
-    if let Some(path) = &launch.pidfd_socket {
-        crate::process::send_pidfd(path, child.pidfd())?;
-    }
-    Ok(())
 }
 
 /// The namespaces of the container's own; to join the user namespace one is in already is an error for the kernel.

@@ -105,6 +105,17 @@ impl Launch {
         Ok(())
     }
 
+    /// Tells of the new process in the ways that were asked for.
+    pub(crate) fn announce(&self, pid: i32, pidfd: BorrowedFd<'_>) -> Result<()> {
+        if let Some(path) = &self.pid_file {
+            write_pid_file(path, pid)?;
+        }
+        if let Some(path) = &self.pidfd_socket {
+            send_pidfd(path, pidfd)?;
+        }
+        Ok(())
+    }
+
     /// Connects to the console's socket.
     pub(crate) fn console_socket(&self) -> Result<Option<OwnedFd>> {
         match &self.console {
@@ -222,6 +233,12 @@ impl Child {
         let _ = self.wait(); // the first error is the one to tell
     }
 
+    /// Leaves the process to whoever is its parent once this process is gone, ended or not: it is not reaped here, whatever
+    /// becomes of the container. For a program that ends, as a command line does.
+    pub fn abandon(mut self) {
+        self.init = None;
+    }
+
     /// Waits for the end and reaps the process: waitid(2) on its pidfd.
     ///
     /// # Errors
@@ -264,7 +281,7 @@ impl Drop for Child {
 }
 
 /// Writes a pid file: complete under its name, or not at all.
-pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("write the pid file {path:?}"), &error);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}"));
@@ -282,7 +299,7 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
 }
 
 /// Sends a pidfd to the socket of a caller who asked for one.
-pub(crate) fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
+fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
     let failed = |errno| Error::sys(format!("send the pidfd to {path:?}"), errno);
     let socket = socket::connect(path, SocketType::STREAM).map_err(failed)?;
     socket::send_fd(socket.as_fd(), b"pidfd", pidfd).map_err(failed)

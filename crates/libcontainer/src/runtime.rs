@@ -4,11 +4,12 @@ use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
 use crate::container::Container;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::launch::{self, Launched};
+use crate::launch::{self, Launched, hook};
 use crate::plan::{self, Cgroups, Explanation, Input, LaunchFacts};
 use crate::process::{Child, Launch};
 use crate::seccomp::Filter;
 use crate::spec::Bundle;
+use crate::state::oci::State;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -129,7 +130,7 @@ impl Runtime {
             filter: filter.as_ref(),
             launch: LaunchFacts { barrier: true, ..LaunchFacts::default() },
         };
-        plan::init(&input).map(Explanation)
+        plan::init(&input).map(Explanation::of)
     }
 
     fn make(&self, id: &str, bundle: &Bundle, launch: Launch, barrier: bool) -> Result<(Container, Launched)> {
@@ -145,7 +146,21 @@ impl Runtime {
                 let held = making.keep().map(Entry::unlock).transpose()?;
                 Ok((Container::made(&self.store, id, record, skipped, held)?, launched))
             }
-            Err(error) => Err(making.undo(error)),
+            Err(error) => {
+                let error = making.undo(error);
+                // runtime.md#lifecycle goes on with the end; what fails there is no more to tell.
+                let state = State {
+                    id: id.as_str(),
+                    status: "stopped",
+                    pid: None,
+                    bundle: bundle.dir(),
+                    annotations: &bundle.spec().annotations,
+                };
+                for hook in &bundle.spec().hooks.poststop {
+                    let _ = hook::run_all("poststop", std::slice::from_ref(hook), &state.to_json(), bundle.dir());
+                }
+                Err(error)
+            }
         }
     }
 
@@ -209,21 +224,15 @@ impl Runtime {
             ),
             false => None,
         };
-        let mut observed = None;
         let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
-            observed = match Process::observe(pid) {
+            record.init = match Process::observe(pid) {
                 Err(error) if barrier => return Err(error),
                 // A program that has ended already is no process to find again.
                 seen => seen.ok(),
             };
-            record.init = observed;
-            if barrier {
-                making.write(&record)?;
-            }
-            Ok(())
+            if barrier { making.write(&record) } else { Ok(()) }
         };
-        let (console, pid_file, pidfd_socket) =
-            (launch.console_socket()?, launch.pid_file.clone(), launch.pidfd_socket.clone());
+        let console = launch.console_socket()?;
         let stdio = launch.stdio_fds()?;
         let mut launched = launch::perform(
             &plan,
@@ -242,19 +251,9 @@ impl Runtime {
                 on_pid: &mut on_pid,
             },
         )?;
-        let mut finish = || {
-            record.phase = if barrier { Phase::Created } else { Phase::Started };
-            making.write(&record)?;
-            if let Some(path) = &pid_file {
-                crate::process::write_pid_file(path, launched.pid)?;
-            }
-            if let Some(path) = &pidfd_socket {
-                crate::process::send_pidfd(path, launched.pidfd.as_fd())?;
-            }
-            Ok(())
-        };
-        let finished: Result<()> = finish();
-        match finished.and_then(|()| launched.release()) {
+        record.phase = if barrier { Phase::Created } else { Phase::Started };
+        let told = making.write(&record).and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()));
+        match told.and_then(|()| launched.release()) {
             Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {
                 Child::new(launched.pid, launched.pidfd, None).end();

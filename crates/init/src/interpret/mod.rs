@@ -1,6 +1,6 @@
 //! The interpreter: performs the steps of a plan in their order, and says where it fails.
 //!
-//! Temporary descriptors are closed only from number [`SPARE`] on: they are few and close-on-exec, and each close would be
+//! Temporary descriptors are closed only from number `SPARE` on: they are few and close-on-exec, and each close would be
 //! a system call for nothing.
 
 mod console;

@@ -54,5 +54,5 @@ fn by_helper(pid: i32, kind: &str, maps: &[IdMapping]) -> Result<()> {
 
 /// A user namespace with the given maps, for an id-mapped mount.
 pub(super) fn namespace_with(uids: &[IdMapping], gids: &[IdMapping]) -> std::result::Result<OwnedFd, Errno> {
-    crate::sys::clone::user_namespace(&text(uids), &text(gids))
+    crate::sys::silent::user_namespace(&text(uids), &text(gids))
 }

@@ -59,7 +59,10 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
         } else {
             format!(": {}", message.text)
         };
-        let error = Error::new(Kind::System, format!("{}{text}", origin.what)).errno(errno);
+        let mut error = Error::new(Kind::System, format!("{}{text}", origin.what)).errno(errno);
+        if !message.text.is_empty() {
+            error = error.object(message.text);
+        }
         match (errno, message.text) {
             (libc::ELOOP | libc::ENOTDIR, _)
                 if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") =>

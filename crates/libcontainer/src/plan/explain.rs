@@ -6,9 +6,14 @@ use hull_init::op::{Op, Slot};
 use std::fmt;
 
 /// A plan to read. Printing it needs no privileges and runs nothing.
-pub struct Explanation(pub(crate) Plan);
+pub struct Explanation(Plan);
 
 impl Explanation {
+    /// The explanation of a plan.
+    pub fn of(plan: Plan) -> Explanation {
+        Explanation(plan)
+    }
+
     /// The plan itself.
     pub fn plan(&self) -> &Plan {
         &self.0

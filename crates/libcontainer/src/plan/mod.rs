@@ -2,7 +2,7 @@
 //!
 //! Compiling is pure: the same config, host and launch give the same plan, without privileges and without touching
 //! anything. What has to be opened is listed in [`Plan::opens`], what the parent does while the child waits in
-//! [`Plan::acts`]; what the child does is [`Plan::steps`], in order. [`INIT`] and [`EXEC`] are that order at a glance.
+//! [`Plan::acts`]; what the child does is [`Plan::steps`], in order. `INIT` and `EXEC` are that order at a glance.
 
 mod builder;
 mod caps;

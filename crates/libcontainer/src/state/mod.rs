@@ -15,7 +15,7 @@
 //!
 //! | found | meaning | what a verb does |
 //! |---|---|---|
-//! | no directory | no such container | [`Kind::NotFound`](crate::Kind::NotFound) |
+//! | no directory | no such container | [`Kind::NotFound`](crate::Kind) |
 //! | [`Contents::Record`] | the container as last written; whether its process lives is asked of [`Process`] | its work |
 //! | [`Contents::Unfinished`], [`Store::try_open`] gives `None` | its creator (or a `delete`) is at work on it now | reports `creating`, or waits with [`Store::open`] |
 //! | [`Contents::Unfinished`], [`Store::try_open`] gives the entry | the remains of a creator or of a `delete` that was killed: no process and no cgroup is known of it | `delete --force` calls [`Entry::remove`] |

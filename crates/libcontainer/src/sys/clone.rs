@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Enough for the child's few frames; it is only touched as far as it is used.
-const STACK: usize = 16 << 10;
+pub(super) const STACK: usize = 16 << 10;
 
 /// What is to be started.
 pub struct Spawn<'a> {
@@ -132,24 +132,24 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Spawned> {
 }
 
 /// linux/sched.h; libc's constants of these are too narrow.
-const CLEAR_SIGNAL_HANDLERS: u64 = 0x1_0000_0000;
+pub(super) const CLEAR_SIGNAL_HANDLERS: u64 = 0x1_0000_0000;
 const INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// `struct clone_args` of clone3(2).
 #[repr(C)]
 #[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
+pub(super) struct CloneArgs {
+    pub flags: u64,
+    pub pidfd: u64,
+    pub child_tid: u64,
+    pub parent_tid: u64,
+    pub exit_signal: u64,
+    pub stack: u64,
+    pub stack_size: u64,
+    pub tls: u64,
+    pub set_tid: u64,
+    pub set_tid_size: u64,
+    pub cgroup: u64,
 }
 
 /// All that the child does in this process's memory.
@@ -209,7 +209,7 @@ fn prepare(shared: &Shared) -> i32 {
 }
 
 /// A system call that leaves errno alone: it is the parent's.
-fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
+pub(super) fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
     // SAFETY: the callers above pass descriptors, flags and pointers to live memory.
     match unsafe { hull_init::sys::raw(number as usize, [a, b, c, d, e, 0]) } {
         Ok(result) => result as isize,
@@ -222,7 +222,7 @@ fn raw(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
 /// # Safety
 /// `args` must describe a stack of the child's own; `entry` must not return and must not touch what the parent changes.
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data: *mut c_void) -> isize {
+pub(super) unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data: *mut c_void) -> isize {
     let result: isize;
     // SAFETY: the caller's promises; registers other than those named are kept by the kernel.
     unsafe {
@@ -252,7 +252,7 @@ unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data:
 /// # Safety
 /// As above.
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data: *mut c_void) -> isize {
+pub(super) unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data: *mut c_void) -> isize {
     let result: isize;
     // SAFETY: the caller's promises; registers other than those named are kept by the kernel.
     unsafe {
@@ -279,7 +279,7 @@ unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data:
 /// # Safety
 /// As above.
 #[cfg(target_arch = "riscv64")]
-unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data: *mut c_void) -> isize {
+pub(super) unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data: *mut c_void) -> isize {
     let result: isize;
     // SAFETY: the caller's promises; registers other than those named are kept by the kernel.
     unsafe {
@@ -298,69 +298,4 @@ unsafe fn clone3(args: &CloneArgs, entry: extern "C" fn(*mut c_void) -> !, data:
         );
     }
     result
-}
-
-/// A user namespace with these maps (as /proc/PID/uid_map has them), for id-mapped mounts: made by a child that does
-/// nothing but wait until the maps are written and the namespace is open.
-///
-/// # Errors
-/// What the kernel refuses of the namespace or of the maps.
-pub fn user_namespace(uids: &str, gids: &str) -> std::result::Result<OwnedFd, Errno> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let mut stack = Vec::<u8>::with_capacity(STACK);
-    let base = (stack.as_mut_ptr() as usize).next_multiple_of(16);
-    let mut pidfd: RawFd = -1;
-    let args = CloneArgs {
-        flags: libc::CLONE_VM as u64 | libc::CLONE_PIDFD as u64 | CLEAR_SIGNAL_HANDLERS | libc::CLONE_NEWUSER as u64,
-        pidfd: &raw mut pidfd as u64,
-        stack: base as u64,
-        stack_size: (STACK - 16) as u64 & !15,
-        ..CloneArgs::default()
-    };
-    let waits_at = read.as_raw_fd();
-    // SAFETY: as in `spawn`; the child has ended before the stack and `waits_at` are dropped below.
-    let result = unsafe { clone3(&args, waiter, (&raw const waits_at).cast_mut().cast()) };
-    if result < 0 {
-        return Err(Errno::from_raw_os_error(-result as i32));
-    }
-    // SAFETY: the kernel put a new descriptor there (CLONE_PIDFD).
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let of_child = |file: &str| format!("/proc/{result}/{file}");
-    let put = |file: &str, text: &str| {
-        std::fs::write(of_child(file), text).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
-    };
-    let namespace = put("uid_map", uids).and_then(|()| put("gid_map", gids)).and_then(|()| {
-        rustix::fs::open(
-            of_child("ns/user"),
-            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )
-    });
-    drop(write);
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    // The child tells nobody of its end (no exit signal), so only this asks for it, and no handler of the caller's does.
-    // SAFETY: a pidfd of ours and memory for the answer.
-    while unsafe {
-        libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as u32, info.as_mut_ptr(), libc::WEXITED | libc::__WALL)
-    } < 0
-        && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
-    {}
-    drop(stack);
-    namespace
-}
-
-/// Waits for the end of the pipe's writers and ends.
-extern "C" fn waiter(pipe: *mut c_void) -> ! {
-    // SAFETY: the parent keeps the number until this process is gone.
-    let read = unsafe { *pipe.cast::<RawFd>() } as usize;
-    // Another thread's pipe in this copy of the table would keep that thread's child waiting, and that one's ours.
-    if read > 0 {
-        raw(libc::SYS_close_range, [0, read - 1, 0, 0, 0]);
-    }
-    raw(libc::SYS_close_range, [read + 1, u32::MAX as usize, 0, 0, 0]);
-    let mut byte = 0u8;
-    raw(libc::SYS_read, [read, &raw mut byte as usize, 1, 0, 0]);
-    raw(libc::SYS_exit_group, [0; 5]);
-    // Not reached: exit_group(2) cannot fail.
-    std::process::abort()
 }

@@ -7,4 +7,5 @@ pub mod namespace;
 pub mod process;
 pub mod program;
 pub mod signal;
+pub mod silent;
 pub mod socket;

@@ -53,11 +53,8 @@ fn on_a_mount(plan: &[u8]) -> rustix::io::Result<OwnedFd> {
     rustix::mount::fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let mount = rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&mount, "hull-init", flags, Mode::from_raw_mode(0o555))?;
-    write_to(file.as_fd(), plan)?;
-    // A file that is open for writing is neither executed nor made read-only.
-    drop(file);
+    // A file that is open for writing is neither executed nor made read-only, be it open in another thread's new child.
+    super::silent::write_program(mount.as_fd(), c"hull-init", &parts(plan))?;
     // rustix has no mount_setattr(2).
     hull_init::sys::mount::set_attributes(mount.as_raw_fd(), &[hull_init::sys::mount::MOUNT_ATTR_RDONLY, 0, 0, 0], 0)
         .map_err(|errno| Errno::from_raw_os_error(errno.0.into()))?;
@@ -65,12 +62,16 @@ fn on_a_mount(plan: &[u8]) -> rustix::io::Result<OwnedFd> {
 }
 
 fn write_to(file: BorrowedFd<'_>, plan: &[u8]) -> rustix::io::Result<()> {
-    let gap = [0u8; hull_init::wire::ALIGN];
-    let gap = gap.get(..PLAN_AT - PROGRAM.len()).unwrap_or_default();
-    let parts = [PROGRAM, gap, plan].map(IoSlice::new);
-    let written = rustix::io::writev(file, &parts)?;
+    let written = rustix::io::writev(file, &parts(plan))?;
     // Memory takes all or nothing but under a limit of file sizes.
     if written == PLAN_AT + plan.len() { Ok(()) } else { Err(Errno::FBIG) }
+}
+
+/// The program, a gap up to [`PLAN_AT`], the plan.
+fn parts(plan: &[u8]) -> [IoSlice<'_>; 3] {
+    const GAP: [u8; hull_init::wire::ALIGN] = [0; hull_init::wire::ALIGN];
+    let gap = GAP.get(..PLAN_AT - PROGRAM.len()).unwrap_or_default();
+    [PROGRAM, gap, plan].map(IoSlice::new)
 }
 
 #[cfg(test)]

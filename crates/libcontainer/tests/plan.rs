@@ -1,0 +1,80 @@
+//! The plan as text, for the default config and a machine that exists only here: without privileges, touching nothing.
+//!
+//! When a change of the plan is meant, `HULL_GOLDEN=write cargo test -p libcontainer --test plan` writes the new text; the
+//! difference is then part of the change, to be read with it.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test reports
+
+use libcontainer::Explanation;
+use libcontainer::config::Config;
+use libcontainer::host::Host;
+use libcontainer::plan::{self, Cgroups, Input, LaunchFacts};
+use std::path::Path;
+
+fn host() -> Host {
+    Host {
+        euid: 0,
+        egid: 0,
+        kernel: (6, 12),
+        caps_effective: (1 << 41) - 1,
+        in_user_namespace: false,
+        last_cap: 40,
+        hard_limits: [None; 16],
+        apparmor: false,
+        selinux: false,
+    }
+}
+
+fn default_config() -> Config {
+    serde_json::from_value(libcontainer::spec::default_config(None)).unwrap()
+}
+
+fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
+    let process = config.process.as_ref().unwrap();
+    let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
+    let cgroup = Cgroups { procs: 0, unified: true, v1: Vec::new() };
+    let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
+    let compile = if launch.join == 0 { plan::init } else { plan::exec };
+    Explanation::of(compile(&input).unwrap()).to_string()
+}
+
+fn compare(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var("HULL_GOLDEN").is_ok_and(|value| value == "write") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, golden, "the plan has changed: see this file's first lines");
+}
+
+#[test]
+fn a_created_container() {
+    let mut config = default_config();
+    config.process.as_mut().unwrap().terminal = false;
+    compare("create.txt", &explain(&config, &host(), LaunchFacts { barrier: true, ..LaunchFacts::default() }));
+}
+
+#[test]
+fn a_container_of_a_user_namespace_and_another_user() {
+    let mut config = default_config();
+    let ids = libcontainer::config::IdMapping { container_id: 0, host_id: 100_000, size: 65_536 };
+    config.linux.namespaces.push(libcontainer::config::Namespace { kind: "user".into(), path: None });
+    (config.linux.uid_mappings, config.linux.gid_mappings) = (vec![ids.clone()], vec![ids]);
+    let process = config.process.as_mut().unwrap();
+    (process.user.uid, process.user.gid, process.user.additional_gids) = (1000, 1000, vec![5]);
+    compare("user-namespace.txt", &explain(&config, &host(), LaunchFacts::default()));
+}
+
+#[test]
+fn an_exec() {
+    let mut config = default_config();
+    config.process.as_mut().unwrap().terminal = false;
+    let join = (libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET) as u64;
+    compare("exec.txt", &explain(&config, &host(), LaunchFacts { join, ..LaunchFacts::default() }));
+}
+
+#[test]
+fn the_same_input_gives_the_same_plan() {
+    let (config, host) = (default_config(), host());
+    assert_eq!(explain(&config, &host, LaunchFacts::default()), explain(&config, &host, LaunchFacts::default()));
+}
