@@ -34,6 +34,8 @@ pub fn apart(test: &str, wrapper: &[&str], seconds: u64, body: impl FnOnce()) {
         // With it whatever shares its memory still.
         kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         child.wait().unwrap();
+        // The tags of its tests begin so; what runs in their containers is in sessions of its own.
+        crate::residue::sweep(&format!("it{}n", child.id()));
         panic!("did not end within {:?}; its threads were in\n{threads}", Duration::from_secs(seconds));
     }
     let status = child.wait().unwrap();

@@ -33,7 +33,13 @@ fn a_subreaper_gets_the_orphans() {
     assert_eq!(parent(init), own);
     rt.container().start();
 
-    // exec --detach: the same.
+    // exec --detach: the same, also where the process has ended before hull has.
+    for _ in 0..30 {
+        let file = rt.fresh("exec.pid");
+        let call = ["--detach", "--pid-file", file.to_str().unwrap()];
+        rt.container().exec_call(&call, &["true"]).go().ok();
+        assert_eq!(reap(std::fs::read_to_string(&file).unwrap().parse().unwrap()), 0);
+    }
     let exec_file = rt.path("exec.pid");
     let container = rt.container();
     container.exec_call(&["--detach", "--pid-file", exec_file.to_str().unwrap()], &["sh", "-c", "exit 7"]).go().ok();

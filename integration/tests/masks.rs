@@ -47,6 +47,21 @@ fn read_only_paths() {
 }
 
 #[test]
+fn the_root_itself_is_refused_and_not_passed_over() {
+    let rt = Runtime::new();
+    for field in ["maskedPaths", "readonlyPaths"] {
+        for root in ["/", "/.", "//", "/etc/.."] {
+            let mut bundle = rt.bundle_named(&format!("{field}{}", root.len()));
+            bundle.writable().set(&format!("/linux/{field}"), json!(["/proc/keys", root]));
+            let output = rt.sh(&mut bundle, "echo ran").exits(1);
+            assert_eq!(output.stdout, "", "{output}");
+            output.says(&format!("linux.{field}[1]")).one_line();
+            fs::remove_dir_all(bundle.dir()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn read_only_paths_keep_the_flags_below() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

@@ -146,7 +146,8 @@ fn recursive_options_of_a_cgroup_mount_are_its_own() {
         let mut bundle = rt.bundle();
         bundle.unmount("/sys/fs/cgroup");
         bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rro", "rnosuid", "rnoexec"]);
-        let seen = rt.sh(&mut bundle, "grep ' /sys/fs/cgroup' /proc/self/mountinfo; mkdir /sys/fs/cgroup/new; true").ok();
+        let seen =
+            rt.sh(&mut bundle, "grep ' /sys/fs/cgroup' /proc/self/mountinfo; mkdir /sys/fs/cgroup/new; true").ok();
         assert!(!seen.is_empty());
         for line in seen.lines() {
             assert!(line.contains(" ro,nosuid,noexec,"), "{line}");

@@ -158,6 +158,11 @@ fn a_wrong_kind_of_path_is_an_error() {
     rt.run(&bundle).exits(1).says("/no/such/ns").one_line();
     bundle.namespace("network", Join::Path("/etc/passwd".into()));
     rt.run(&bundle).exits(1).says("namespace").one_line();
+    // A FIFO nobody writes to: an open of it must not wait.
+    let fifo = rt.path("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    bundle.namespace("network", Join::Path(fifo.display().to_string()));
+    rt.run_call(&bundle, &[]).within(20).go().exits(1).says("namespace").one_line();
 }
 
 #[test]

@@ -70,14 +70,22 @@ fn what_waits_for_start_is_a_sealed_memfd() {
     for map in std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().lines() {
         let name = map.split_whitespace().nth(5).unwrap_or("");
         assert!(!name.starts_with('/') || name.starts_with("/memfd:hull-init") || name == "/dev/zero", "{map}");
-        assert!(!(name.starts_with("/memfd") && map.split(' ').nth(1).unwrap().ends_with("s")) || !map.contains("w"), "{map}");
+        assert!(
+            !(name.starts_with("/memfd") && map.split(' ').nth(1).unwrap().ends_with('s') && map.contains('w')),
+            "{map}"
+        );
     }
     container.start().unwrap();
-    assert_eq!(proc::link(pid, "exe"), bundle.inside("/bin/busybox").to_string_lossy().replace(bundle.rootfs().to_str().unwrap(), ""));
+    assert_eq!(
+        proc::link(pid, "exe"),
+        bundle.inside("/bin/busybox").to_string_lossy().replace(bundle.rootfs().to_str().unwrap(), "")
+    );
     container.delete(true).unwrap();
     // It is executed no more, so the seals alone are what holds.
     use std::os::fd::AsRawFd;
-    let again = rustix::fs::open(format!("/proc/self/fd/{}", open.as_raw_fd()), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let again =
+        rustix::fs::open(format!("/proc/self/fd/{}", open.as_raw_fd()), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .unwrap();
     assert_eq!(rustix::io::write(&again, b"x"), Err(Errno::PERM));
     assert_eq!(rustix::fs::ftruncate(&again, 0), Err(Errno::PERM));
 }
@@ -92,7 +100,13 @@ fn an_entrypoint_of_proc_self_exe_finds_nothing_of_the_host() {
     std::os::unix::fs::symlink("/proc/self/exe", bundle.inside("/evil")).unwrap();
     bundle.file("/script", "#!/proc/self/exe\n");
     std::fs::set_permissions(bundle.inside("/script"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for args in [&["/proc/self/exe"] as &[&str], &["/evil"], &["/script"], &["/proc/self/exe", "3", "0", "4096"], &["/proc/1/exe", "0"]] {
+    for args in [
+        &["/proc/self/exe"] as &[&str],
+        &["/evil"],
+        &["/script"],
+        &["/proc/self/exe", "3", "0", "4096"],
+        &["/proc/1/exe", "0"],
+    ] {
         match run(&rt, rt.tag(), &load(bundle.args(args))) {
             Ok((code, said)) => assert!(code != 0 && said.is_empty(), "{args:?} ended with {code}: {said}"),
             Err(error) => assert_eq!(error.kind(), Kind::Program, "{args:?}: {error}"),
@@ -113,7 +127,8 @@ fn hold(container: libcontainer::Container) -> Held {
     let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
     let (socket, theirs) = pair.unwrap();
     while rustix::net::send(&theirs, &[0; 4096], SendFlags::DONTWAIT).is_ok() {}
-    let process = Process { terminal: true, cwd: "/".into(), args: Some(vec!["/bin/true".into()]), ..Process::default() };
+    let process =
+        Process { terminal: true, cwd: "/".into(), args: Some(vec!["/bin/true".into()]), ..Process::default() };
     let launch = Launch { console: Some(Console::Connected(theirs)), ..quiet() };
     let child = std::thread::spawn(move || container.exec(&process, Exec { launch, ..Exec::default() }));
     Held { child, socket }
@@ -179,7 +194,10 @@ fn attack(caps: &[&str]) -> Vec<String> {
 
 #[test]
 fn what_joins_a_container_is_closed_to_it() {
-    assert_eq!(attack(&["CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID"]), [""; 0]);
+    assert_eq!(
+        attack(&["CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID"]),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -187,7 +205,10 @@ fn what_joins_a_container_can_not_even_be_written_by_a_debugger() {
     let mut caps = MANY_CAPS.to_vec();
     caps.extend(["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"]);
     let lines = attack(&caps);
-    assert!(lines.iter().any(|line| line.starts_with("/memfd:hull-init")), "the premise: a debugger sees it: {lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("/memfd:hull-init")),
+        "the premise: a debugger sees it: {lines:?}"
+    );
     assert!(!lines.iter().any(|line| line == "usr" || line == "boot"), "a directory of the host is open: {lines:?}");
     for written in ["exe is written", "exe is appended to", "exe is cut off"] {
         assert!(!lines.iter().any(|line| line == written), "{lines:?}");
@@ -224,10 +245,14 @@ fn a_rename_storm_leads_nothing_out_of_the_root() {
     bundle.bind(&rt.path("root"), "/b/c/bound/deep/down", &[]);
     bundle.bind(&bundle.inside("/etc/passwd"), "/a/file", &[]);
     bundle.push("/linux/devices", json!({"path": "/a/device", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}));
-    bundle.push("/linux/devices", json!({"path": "/b/c/new/device", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}));
+    bundle.push(
+        "/linux/devices",
+        json!({"path": "/b/c/new/device", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}),
+    );
     bundle.push("/linux/maskedPaths", json!("/a/secret")).push("/linux/maskedPaths", json!("/b/c/sub/secret"));
     bundle.push("/linux/readonlyPaths", json!("/a/sub"));
-    bundle.script("cat /a/secret /a/sub/secret /a/sub/copy/secret /b/c/secret /b/c/sub/secret 2>/dev/null; echo through");
+    bundle
+        .script("cat /a/secret /a/sub/secret /a/sub/copy/secret /b/c/secret /b/c/sub/secret 2>/dev/null; echo through");
     let bundle = &load(&bundle);
     let stop = &AtomicBool::new(false);
     let (mut through, mut refused) = (0, 0);

@@ -209,21 +209,14 @@ impl Container {
     /// A failing poststart hook stops the container.
     pub fn start(&mut self) -> Result<()> {
         let entry = self.lock()?;
-        match self.status()? {
-            Status::Created => {}
-            Status::Stopped => return Err(Error::new(Kind::WrongState, "cannot start a container that has stopped")),
-            Status::Running | Status::Paused => {
-                return Err(Error::new(Kind::WrongState, "cannot start an already running container"));
-            }
-            Status::Creating => {
-                return Err(Error::new(Kind::WrongState, "cannot start a container that is being created"));
-            }
-        }
-        let failed = |errno| Error::sys("open the container's start socket", errno);
-        let connection = socket::connect_in(entry.dir(), START_SOCKET).map_err(failed)?;
+        self.may_start()?;
         let mut message = [0u8; 512];
-        let length = rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message))
-            .map_err(|errno| Error::sys("hear from the container's init", errno))?;
+        let asked = socket::connect_in(entry.dir(), START_SOCKET)
+            .and_then(|connection| rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message)));
+        let length = asked.map_err(|errno| {
+            // Another start was killed after it had opened the barrier: the program runs, or has run, by now.
+            self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
+        })?;
         let program = self.config.process.as_ref().and_then(|p| p.args.as_ref()).and_then(|args| args.first());
         let program = program.map_or("", String::as_str);
         if let Some(error) = launch::start_failure(message.get(..length).unwrap_or_default(), program) {
@@ -236,6 +229,16 @@ impl Container {
         }
         drop(entry);
         self.after_start()
+    }
+
+    fn may_start(&self) -> Result<()> {
+        let what = match self.status()? {
+            Status::Created => return Ok(()),
+            Status::Stopped => "cannot start a container that has stopped",
+            Status::Running | Status::Paused => "cannot start an already running container",
+            Status::Creating => "cannot start a container that is being created",
+        };
+        Err(Error::new(Kind::WrongState, what))
     }
 
     /// poststart hooks: after the program was started; one that fails stops the container (runtime.md#lifecycle).

@@ -66,7 +66,6 @@ impl Host {
         }
     }
 
-    /// Whether the caller has a capability, by its bit in [`crate::spec::names::CAPABILITIES`].
     /// Whether `hard` is more than the caller's own hard limit of the resource, as far as that was read.
     pub fn raises_limit(&self, number: u32, hard: u64) -> bool {
         self.hard_limits.get(number as usize).copied().flatten().is_none_or(|own| hard > own)
@@ -79,7 +78,7 @@ impl Host {
         self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
     }
 
-    /// Whether the caller has a capability, by its number.
+    /// Whether the caller has a capability, by its bit in [`crate::spec::names::CAPABILITIES`].
     pub fn has_cap(&self, bit: u8) -> bool {
         self.caps_effective >> bit & 1 == 1
     }

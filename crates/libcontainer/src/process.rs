@@ -233,6 +233,12 @@ impl Child {
         let _ = self.wait(); // the first error is the one to tell
     }
 
+    /// Leaves the process to whoever is its parent once this process is gone, ended or not: it is not reaped here, whatever
+    /// becomes of the container. For a program that ends, as a command line does.
+    pub fn abandon(mut self) {
+        self.init = None;
+    }
+
     /// Waits for the end and reaps the process: waitid(2) on its pidfd.
     ///
     /// # Errors

@@ -110,15 +110,19 @@ fn the_reader_sees_groups_and_paths() {
 
 #[test]
 fn unsafe_code_is_where_it_may_be() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
-    sources(&root, &mut files);
-    let allowed = |path: &Path| path.starts_with("sys") || path == Path::new("seccomp/ffi.rs");
+    sources(root, &mut files);
+    let rooms = ["init/", "libcontainer/src/sys/", "libcontainer/src/seccomp/ffi.rs", "runtime-cli/src/entry.rs"];
+    let allowed = |path: &Path| rooms.iter().any(|room| path.to_str().unwrap().starts_with(room));
     let is_test = |path: &Path| path.components().any(|part| part.as_os_str().to_str().unwrap().contains("tests"));
+    // The word itself, be it a block, a function or an attribute; not `unsafe_code` of a lint.
+    let word = |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+    let code = |text: &str| text.lines().any(|line| word(line.split("//").next().unwrap()));
     let wrong: Vec<_> = files
         .iter()
-        .map(|file| (file.strip_prefix(&root).unwrap(), fs::read_to_string(file).unwrap()))
-        .filter(|(path, text)| !allowed(path) && !is_test(path) && text.contains("unsafe {"))
+        .map(|file| (file.strip_prefix(root).unwrap(), fs::read_to_string(file).unwrap()))
+        .filter(|(path, text)| !allowed(path) && !is_test(path) && code(text))
         .map(|(path, _)| path.display().to_string())
         .collect();
     assert!(wrong.is_empty(), "unsafe code outside sys/: {wrong:?}");

@@ -87,9 +87,10 @@ fn converse(
     rustix::io::ioctl_fionbio(&write, true)?;
     let mut pipe = Some((read, write));
     let mut rest = state;
+    // A time that no clock reaches is no limit.
     let deadline = timeout
         .filter(|seconds| *seconds > 0)
-        .map(|seconds| Instant::now() + Duration::from_secs(seconds.unsigned_abs()));
+        .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds.unsigned_abs())));
     loop {
         if rest.is_empty() {
             pipe = None;

@@ -43,7 +43,9 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
     match &open.what {
         OpenWhat::Tree(tree) => self::tree(tree).map_err(failed),
         OpenWhat::Namespace { path, kind } => {
-            let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+            // What is no namespace may be a FIFO, where an open waits for ever.
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let namespace = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
             // A check and its use are one object: a path may mean another file by the time the child joins.
             match sys::namespace::kind(namespace.as_fd()) {
                 Ok(found) if found == *kind => Ok(namespace),

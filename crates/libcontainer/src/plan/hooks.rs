@@ -56,7 +56,7 @@ fn lay_out(
     let path = b.string(&hook.path);
     let argv = if hook.args.is_empty() { b.strings([&hook.path]) } else { b.strings(&hook.args) };
     let envp = b.strings(if hook.env.is_empty() { default_env } else { &hook.env });
-    let timeout = hook.timeout.map_or(0, |seconds| seconds.max(0) as u64 * 1000);
+    let timeout = hook.timeout.map_or(0, |seconds| (seconds.max(0) as u64).saturating_mul(1000));
     let spec = HookSpec { path, argv, envp, timeout, before_pid, after_pid };
     b.words(
         [spec.path.0, spec.argv.0, spec.envp.0, spec.timeout]

@@ -1,7 +1,7 @@
 //! Masked and read-only paths.
 
 use super::builder::{Builder, inside, is_below, origin};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use hull_init::op::{Addr, Op, Slot};
 use std::collections::BTreeSet;
 
@@ -10,6 +10,12 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let linux = &b.input.config.linux;
     if !b.has_namespace("mount") {
         return Ok(());
+    }
+    for (name, paths) in [("readonlyPaths", &linux.readonly_paths), ("maskedPaths", &linux.masked_paths)] {
+        if let Some(i) = paths.iter().position(|path| inside(path).is_empty()) {
+            let what = format!("{:?} is the root itself, of which root.readonly decides", paths[i]);
+            return Err(Error::spec(format!("linux.{name}[{i}]"), what));
+        }
     }
     let mut seen = BTreeSet::new();
     for (i, path) in linux.readonly_paths.iter().enumerate() {

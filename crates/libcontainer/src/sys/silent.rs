@@ -41,7 +41,9 @@ unsafe fn with_child<T>(
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     // Without an exit signal only __WALL asks for it, and no handler and no wait of the caller's does.
     // SAFETY: a pidfd of ours and memory for the answer.
-    while unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as u32, info.as_mut_ptr(), libc::WEXITED | libc::__WALL) } < 0
+    while unsafe {
+        libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as u32, info.as_mut_ptr(), libc::WEXITED | libc::__WALL)
+    } < 0
         && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
     {}
     drop(stack);

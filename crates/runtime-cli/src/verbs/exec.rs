@@ -85,7 +85,7 @@ fn exec(globals: &Globals, given: &Given) -> Outcome {
         ignore_paused,
     };
     if detach {
-        container.exec(&process, exec)?;
+        container.exec(&process, exec)?.abandon();
         return Ok(0);
     }
     let mut foreground = Foreground::begin(process.terminal, false)?;

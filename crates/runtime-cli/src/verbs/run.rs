@@ -42,7 +42,8 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
     let mut launch = launch::launch(globals, given, terminal, detach)?;
     launch::pass_listen_fds(&mut launch);
     if detach {
-        let (container, _) = globals.runtime().run(id, &bundle, launch)?;
+        let (container, child) = globals.runtime().run(id, &bundle, launch)?;
+        child.abandon();
         launch::tell_done_without(globals, &container);
         return Ok(0);
     }
