@@ -58,35 +58,18 @@ pub struct Container {
 }
 
 impl Container {
-    pub(crate) fn from_record(store: &Store, id: Id, record: Record) -> Result<Container> {
-        let config = record.parsed_config()?;
-        Ok(Container {
-            store: store.clone(),
-            id,
-            record: Some(Box::new(record)),
-            config,
-            skipped: Vec::new(),
-            held: None,
-            is_of_ours: false,
-        })
+    fn new(store: &Store, id: Id, record: Option<Box<Record>>, config: Config) -> Container {
+        Container { store: store.clone(), id, record, config, skipped: Vec::new(), held: None, is_of_ours: false }
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
-        match contents {
-            Contents::Record(record) => Container::from_record(store, id, *record),
-            Contents::Unfinished => {
-                let config = Config::default();
-                Ok(Container {
-                    store: store.clone(),
-                    id,
-                    record: None,
-                    config,
-                    skipped: Vec::new(),
-                    held: None,
-                    is_of_ours: false,
-                })
+        Ok(match contents {
+            Contents::Record(record) => {
+                let config = record.parsed_config()?;
+                Container::new(store, id, Some(record), config)
             }
-        }
+            Contents::Unfinished => Container::new(store, id, None, Config::default()),
+        })
     }
 
     /// A container that was just made: what it had to do without, and its directory.
@@ -94,11 +77,12 @@ impl Container {
         store: &Store,
         id: Id,
         record: Record,
+        config: Config,
         skipped: Vec<String>,
         held: Option<Unlocked>,
-    ) -> Result<Container> {
+    ) -> Container {
         let is_of_ours = record.phase == Phase::Started && held.is_some();
-        Ok(Container { skipped, held, is_of_ours, ..Container::from_record(store, id, record)? })
+        Container { skipped, held, is_of_ours, ..Container::new(store, id, Some(Box::new(record)), config) }
     }
 
     /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to

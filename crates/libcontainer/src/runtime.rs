@@ -1,6 +1,7 @@
 //! Runtime: where containers live, and how new ones come to be.
 
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
+use crate::config::Config;
 use crate::container::Container;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -112,7 +113,7 @@ impl Runtime {
     pub fn explain(&self, bundle: &Bundle) -> Result<Explanation> {
         let host = host_for(bundle)?;
         let id = "explained";
-        let config: &crate::config::Config = bundle.spec();
+        let config: &Config = bundle.spec();
         let process = process_of(config)?;
         let layout = Layout::detect()?;
         let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id, self.driver)?;
@@ -144,7 +145,8 @@ impl Runtime {
         match made {
             Ok((record, launched, skipped)) => {
                 let held = making.keep().map(Entry::unlock).transpose()?;
-                Ok((Container::made(&self.store, id, record, skipped, held)?, launched))
+                let config = Config::clone(bundle.spec());
+                Ok((Container::made(&self.store, id, record, config, skipped, held), launched))
             }
             Err(error) => {
                 let error = making.undo(error);
@@ -173,7 +175,7 @@ impl Runtime {
         launch: Launch,
         barrier: bool,
     ) -> Result<(Record, Launched, Vec<String>)> {
-        let config: &crate::config::Config = bundle.spec();
+        let config: &Config = bundle.spec();
         let process = process_of(config)?;
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
@@ -320,7 +322,7 @@ pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
 }
 
 /// Reads the facts that only some configs depend on.
-pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &crate::config::Config) {
+pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
     if label(&process.apparmor_profile) || label(&process.selinux_label) {
         host.read_security_modules();
@@ -330,7 +332,7 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
     }
 }
 
-pub(crate) fn process_of(config: &crate::config::Config) -> Result<&crate::config::Process> {
+pub(crate) fn process_of(config: &Config) -> Result<&crate::config::Process> {
     config.process.as_ref().ok_or_else(|| Error::spec("process", "a process is required"))
 }
 
@@ -339,7 +341,7 @@ pub(crate) fn program_of(process: &crate::config::Process) -> &str {
     process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
 }
 
-pub(crate) fn filter_of(config: &crate::config::Config, cache: Option<&Path>) -> Result<Option<Filter>> {
+pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<Filter>> {
     match &config.linux.seccomp {
         Some(seccomp) => crate::seccomp::compile_cached(seccomp, cache).map(|(filter, _)| Some(filter)),
         None => Ok(None),
