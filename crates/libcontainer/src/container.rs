@@ -7,7 +7,7 @@ use crate::config::{Config, Resources};
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
-use crate::runtime::START_SOCKET;
+use crate::runtime::{START_SOCKET, program_of};
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
 use rustix::process::Signal;
@@ -201,8 +201,7 @@ impl Container {
             // Another start was killed after it had opened the barrier: the program runs, or has run, by now.
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
-        let program = self.config.process.as_ref().and_then(|p| p.args.as_ref()).and_then(|args| args.first());
-        let program = program.map_or("", String::as_str);
+        let program = self.config.process.as_ref().map_or("", program_of);
         if let Some(error) = launch::start_failure(message.get(..length).unwrap_or_default(), program) {
             return Err(error);
         }

@@ -102,6 +102,7 @@ impl Container {
             &plan,
             launch::Launch {
                 config,
+                host: &host,
                 id: self.id(),
                 program: program_of(process),
                 bundle: self.bundle(),

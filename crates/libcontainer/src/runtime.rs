@@ -240,6 +240,7 @@ impl Runtime {
             &plan,
             launch::Launch {
                 config,
+                host,
                 id: id.as_str(),
                 program: program_of(process),
                 bundle: bundle.dir(),

@@ -10,10 +10,9 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 
 /// Writes both maps of a child that waits for them.
-pub(super) fn write(pid: i32, config: &Config) -> Result<()> {
-    let host = Host::read()?;
+pub(super) fn write(pid: i32, config: &Config, host: &Host) -> Result<()> {
     let linux = &config.linux;
-    if crate::plan::setgroups_denied(&host, config) {
+    if crate::plan::setgroups_denied(host, config) {
         proc::write(&format!("{pid}/setgroups"), "deny").map_err(|error| error.field("linux.gidMappings"))?;
     }
     let maps = [

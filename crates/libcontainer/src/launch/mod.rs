@@ -12,6 +12,7 @@ pub(crate) use report::start_failure;
 use crate::cgroup::Entry;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::plan::{Act, Plan};
 use crate::sys::clone::{Program, Spawn, spawn};
 use crate::sys::{program, socket};
@@ -26,6 +27,8 @@ use std::path::Path;
 pub(crate) struct Launch<'a> {
     /// The container's config, for hooks and maps.
     pub config: &'a Config,
+    /// The facts the plan was compiled from.
+    pub host: &'a Host,
     /// The container's id.
     pub id: &'a str,
     /// The name of the program, for what is said of it.
@@ -130,9 +133,7 @@ impl Guard {
         self.pid = pid;
         Ok(())
     }
-}
 
-impl Guard {
     /// The child, and what it has forked without a word: all are at their end. How they ended.
     fn bury_group(&mut self) -> Option<WaitIdStatus> {
         let child = self.pidfd.take()?;

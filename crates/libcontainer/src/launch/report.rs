@@ -41,7 +41,7 @@ pub(crate) fn start_failure(bytes: &[u8], program: &str) -> Option<Error> {
 fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error {
     let errno = message.head.value;
     let words = crate::error::errno_words(errno);
-    let is = |op: Op| op.code() == u32::from(message.head.code as u16) as u16;
+    let is = |op: Op| u32::from(op.code()) == message.head.code;
     let null = hull_init::op::Addr(0);
     let error = if is(Op::Find { candidates: null }) || is(Op::Exec { candidates: null, argv: null, envp: null }) {
         return exec_failure(program, errno).field(origin.field.clone());

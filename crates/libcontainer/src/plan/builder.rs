@@ -217,6 +217,12 @@ impl<'a> Builder<'a> {
         self.step(origin, op);
     }
 
+    /// prctl(2) with one argument.
+    pub fn prctl(&mut self, origin: Origin, option: i32, value: u64) {
+        let [zero, value] = [0, value].map(Arg::Value);
+        self.call(origin, libc::SYS_prctl, &[Arg::Value(option as u64), value, zero, zero, zero]);
+    }
+
     /// The parent acts at a meeting point; one step of the child meets it there.
     pub fn meet(&mut self, origin: Origin, point: u32, acts: impl IntoIterator<Item = Act>) {
         let step = self.plan.steps.len() as u32;

@@ -42,9 +42,7 @@ fn sets(b: &Builder<'_>) -> Sets {
 /// Shrinks the bounding set, for which the process must still be privileged; and no_new_privs, which everything after may rely on.
 pub(super) fn bound(b: &mut Builder<'_>) -> Result<()> {
     if b.input.process.no_new_privileges {
-        let args =
-            [Arg::Value(libc::PR_SET_NO_NEW_PRIVS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
-        b.call(origin("process.noNewPrivileges", "set no_new_privs"), libc::SYS_prctl, &args);
+        b.prctl(origin("process.noNewPrivileges", "set no_new_privs"), libc::PR_SET_NO_NEW_PRIVS, 1);
     }
     let named = b.input.process.capabilities.as_ref().map_or(0, |named| names::capability_mask(&named.bounding));
     let denied = named & !sets(b).bounding;

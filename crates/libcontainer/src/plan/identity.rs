@@ -40,11 +40,8 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     if !at_root {
         b.step_skipping(enter.clone(), Op::Chdir { path: cwd }, [if uid == 0 { 0 } else { libc::EACCES }, 0]);
     }
-    let keeps_caps = uid != 0;
-    if keeps_caps {
-        let args =
-            [Arg::Value(libc::PR_SET_KEEPCAPS as u64), Arg::Value(1), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
-        b.call(origin("process.capabilities", "keep capabilities over the change of user"), libc::SYS_prctl, &args);
+    if uid != 0 {
+        b.prctl(origin("process.capabilities", "keep capabilities over the change of user"), libc::PR_SET_KEEPCAPS, 1);
     }
     groups(b)?;
     let same = |id: u64| [Arg::Value(id); 3];

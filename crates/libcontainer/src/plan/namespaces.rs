@@ -84,13 +84,8 @@ fn dumpable(b: &mut Builder<'_>, yes: bool) {
     if b.input.host.has_cap(names::CAP_SYS_ADMIN) {
         return;
     }
-    let args =
-        [Arg::Value(libc::PR_SET_DUMPABLE as u64), Arg::Value(yes.into()), Arg::Value(0), Arg::Value(0), Arg::Value(0)];
-    b.call(
-        origin("linux.uidMappings", if yes { "let the caller write the id maps" } else { "close the process again" }),
-        libc::SYS_prctl,
-        &args,
-    );
+    let what = if yes { "let the caller write the id maps" } else { "close the process again" };
+    b.prctl(origin("linux.uidMappings", what), libc::PR_SET_DUMPABLE, yes.into());
 }
 
 fn kind_of(namespace: &Namespace, i: usize) -> Result<u64> {

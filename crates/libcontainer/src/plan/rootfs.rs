@@ -7,20 +7,22 @@ use crate::error::{Error, Result};
 use crate::spec::names;
 use hull_init::op::{Op, Slot};
 
-/// The propagation of the container's whole mount tree while it is built: what `linux.rootfsPropagation` says, else
-/// slave, so that nothing the container does reaches the host. `None` leaves a clone shared with the host's.
+/// The propagation that a clone made by the parent gets, as if it had been made in the container's tree. `None` leaves it
+/// shared with the host's: a clone of a shared mount is its peer already; of a private one it has to stay so.
 pub(super) fn base_propagation(config: &Config) -> Option<MountAttr> {
-    let (propagation, _) = wanted(config).unwrap_or((libc::MS_SLAVE, true));
-    // A clone of a shared mount is its peer already; of a private one it has to stay so.
-    (propagation & libc::MS_SHARED == 0).then(|| MountAttr {
-        propagation: (propagation & !libc::MS_UNBINDABLE) | unbindable_is_private(propagation),
-        ..MountAttr::default()
-    })
+    let propagation = under_construction(config);
+    (propagation != libc::MS_SHARED).then(|| MountAttr { propagation, ..MountAttr::default() })
 }
 
-/// Trees under construction must be bindable; the root becomes unbindable at the end.
-fn unbindable_is_private(propagation: u64) -> u64 {
-    if propagation & libc::MS_UNBINDABLE != 0 { libc::MS_PRIVATE } else { 0 }
+/// The propagation of the container's whole mount tree while it is built: what `linux.rootfsPropagation` says, else
+/// slave, so that nothing the container does reaches the host. A tree that is built must be bindable; the root becomes
+/// unbindable at the end.
+fn under_construction(config: &Config) -> u64 {
+    match wanted(config) {
+        None => libc::MS_SLAVE,
+        Some((libc::MS_UNBINDABLE, _)) => libc::MS_PRIVATE,
+        Some((propagation, _)) => propagation,
+    }
 }
 
 /// `linux.rootfsPropagation` as (MS_* kind, recursive).
@@ -39,11 +41,11 @@ pub(super) fn attach(b: &mut Builder<'_>) -> Result<()> {
         b.root = b.open(OpenWhat::Directory { path: input.rootfs.to_owned() }, why());
         return Ok(());
     }
-    let (propagation, _) = wanted(input.config).unwrap_or((libc::MS_SLAVE, true));
+    let propagation = under_construction(input.config);
+    let shared = propagation == libc::MS_SHARED;
     let cut = origin("linux.rootfsPropagation", "set the propagation of the mount namespace");
-    let kind = (propagation & !libc::MS_UNBINDABLE) | unbindable_is_private(propagation);
-    propagate(b, &cut, "/", kind, true);
-    if propagation & libc::MS_SHARED != 0 {
+    propagate(b, &cut, "/", propagation, true);
+    if shared {
         // What is attached over `/` must not show up on the host.
         propagate(b, &cut, "/", libc::MS_PRIVATE, false);
     }
@@ -57,7 +59,7 @@ pub(super) fn attach(b: &mut Builder<'_>) -> Result<()> {
         let path = b.string(input.rootfs);
         let flags = u64::from(libc::AT_RECURSIVE as u32);
         let tree = b.step_to_slot(why(), Op::CloneTree { dir: Slot::CWD, path, flags });
-        if propagation & libc::MS_SHARED != 0 {
+        if shared {
             b.set_attr(why(), tree, MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() }, false);
         }
         tree
@@ -106,7 +108,7 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let mounted = b.has_namespace("mount");
     let config = b.input.config;
     let pivot = mounted && !b.input.launch.no_pivot;
-    let shared = wanted(config).is_some_and(|(propagation, _)| propagation & libc::MS_SHARED != 0);
+    let shared = under_construction(config) == libc::MS_SHARED;
     b.step(origin("root.path", "change the root"), Op::Enter { root, pivot, shared });
     if let Some((propagation, recursive)) = wanted(config).filter(|_| mounted) {
         let why = origin("linux.rootfsPropagation", "set the propagation of the root file system");
