@@ -5,26 +5,13 @@ use super::v1::{self, rdma};
 use super::write::{Absent, Write};
 use crate::error::{Error, Kind, Result};
 
-/// The controller that has the files of a setting; of a file set by name, what stands before its first dot.
+/// The controller that has the files of a setting: version 1's, of which one has a new name; of a file set by name, what
+/// stands before its first dot.
 pub(crate) fn controller(setting: &Setting) -> &str {
-    match setting {
-        Setting::Memory { .. } | Setting::MemoryReservation(_) | Setting::Swappiness(_) | Setting::NoOomKiller => {
-            "memory"
-        }
-        Setting::CpuIdle(_) | Setting::CpuShares(_) | Setting::CpuBandwidth { .. } | Setting::CpuRealtime { .. } => {
-            "cpu"
-        }
-        Setting::Cpus(_) | Setting::Mems(_) => "cpuset",
-        Setting::Pids(_) => "pids",
-        Setting::BlockWeight(_)
-        | Setting::BlockLeafWeight(_)
-        | Setting::BlockDeviceWeight { .. }
-        | Setting::BlockThrottle { .. } => "io",
-        Setting::Hugepage { .. } => "hugetlb",
-        Setting::Rdma { .. } => "rdma",
-        Setting::NetClass(_) => "net_cls",
-        Setting::NetPriority { .. } => "net_prio",
-        Setting::Unified { file, .. } => file.split_once('.').map_or("", |(controller, _)| controller),
+    match (setting, v1::controller(setting)) {
+        (Setting::Unified { file, .. }, _) => file.split_once('.').map_or("", |(controller, _)| controller),
+        (_, Some("blkio")) => "io",
+        (_, name) => name.unwrap_or_default(),
     }
 }
 
