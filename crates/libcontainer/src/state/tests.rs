@@ -40,8 +40,12 @@ fn kind<T>(result: Result<T>) -> Kind {
 }
 
 fn names(store: &Store) -> Vec<String> {
-    let mut names: Vec<_> =
-        std::fs::read_dir(store.root()).unwrap().map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
+    // A creator that was killed at once has not made the root yet.
+    let entries = match std::fs::read_dir(store.root()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        entries => entries.unwrap(),
+    };
+    let mut names: Vec<_> = entries.map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
