@@ -195,7 +195,8 @@ impl Runtime {
         let default_resources = crate::config::Resources::default();
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
-        let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
+        let owner = crate::cgroup::owner(config, process).filter(|_| !rootless);
+        let options = Options { rootless, devices: !(in_user_namespace && rootless), owner };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
         let cgroup_entry = cgroup.entry()?;
         let mut skipped = cgroup.limits_skipped().to_vec();
