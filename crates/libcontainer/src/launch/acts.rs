@@ -32,7 +32,7 @@ pub(super) fn perform(
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {
-            *moved = Some(net_devices::bring(devices, pid, pidfd)?);
+            *moved = Some(net_devices::bring(devices, launch.host, pid, pidfd)?);
             Ok(())
         }
         Act::SeccompListener => listener(launch, pid, pidfd, extra),

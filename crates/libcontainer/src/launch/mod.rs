@@ -61,6 +61,7 @@ pub(crate) struct Launched {
     pub pidfd: OwnedFd,
     /// Open while the process waits behind the barrier for [`Launched::release`].
     sync: Option<OwnedFd>,
+    /// What the host would want back, should it not come to [`Launched::release`].
     devices: Option<net_devices::Moved>,
 }
 

@@ -4,8 +4,10 @@
 //! with it; a creation that fails can give all of them back. Once the container is there its network is nobody's but its own:
 //! at its end the kernel moves physical devices to the first network namespace and destroys virtual ones.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::plan::{NET_DEVICES, NetDevice};
+use crate::spec::names;
 use crate::sys::netlink::{Netlink, Refusal};
 use crate::sys::rtnetlink::{Address, Link, Move};
 use rustix::io::Errno;
@@ -42,7 +44,11 @@ struct Ready<'a> {
 /// Moves `devices` into the network namespace of the process. On an error none of them is there.
 ///
 /// All are looked at before the first one moves: what the kernel drops of a device that leaves, routes above all, does not come back.
-pub(super) fn bring(devices: &[NetDevice], pid: i32, pidfd: BorrowedFd<'_>) -> Result<Moved> {
+pub(super) fn bring(devices: &[NetDevice], caller: &Host, pid: i32, pidfd: BorrowedFd<'_>) -> Result<Moved> {
+    if !caller.has_cap(names::CAP_NET_ADMIN) {
+        let what = "moving network devices of the host needs CAP_NET_ADMIN, which a rootless caller does not have";
+        return Err(Error::new(Kind::Unsupported, what).field(NET_DEVICES));
+    }
     let failed = |errno| Error::sys("open a netlink socket", errno).field(NET_DEVICES);
     let (mut host, mut container) = (Netlink::here().map_err(failed)?, Netlink::of_process(pidfd).map_err(failed)?);
     if host.namespace().map_err(failed)? == container.namespace().map_err(failed)? {
@@ -118,7 +124,9 @@ impl Moved {
         let name = device.name.as_deref().map(str::as_bytes);
         let result = host.move_link(link.index, &Move { to: pid, name, index: *index });
         // The kernel moves first and names then: a name that was taken in between leaves the device where it has got to.
-        if result.is_ok() || host.link_at(link.index).is_err() {
+        let gone =
+            |answer: std::result::Result<Link, Refusal>| answer.is_err_and(|refusal| refusal.errno == Errno::NODEV);
+        if result.is_ok() || gone(host.link_at(link.index)) {
             self.devices.push(Device { was: link.clone(), addresses: addresses.clone(), index: *index });
         }
         result.map_err(|refusal| failed(what(device, link), refusal).object(&device.host_name))?;
