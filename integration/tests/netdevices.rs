@@ -172,11 +172,13 @@ fn created_and_started_it_is_the_same_device() {
         ip("addr add 10.1.0.2/24 dev v0");
         let rt = Runtime::new();
         let mut bundle = with_devices(&rt, json!({"v0": {"name": "web0"}}));
-        bundle.args(&["sleep", "1000"]);
+        // A setting of the device by its new name: it is there before the sysctls are.
+        bundle.args(&["sleep", "1000"]).set("/linux/sysctl", json!({"net.ipv4.conf.web0.rp_filter": "2"}));
         let container = rt.create(&bundle);
         assert_eq!(addresses(device(&inside(&container), "web0")), ["10.1.0.2/24"]);
         container.start();
         assert!(container.sh("ip -o addr show web0").ok().contains("10.1.0.2/24"));
+        assert_eq!(container.sh("cat /proc/sys/net/ipv4/conf/web0/rp_filter").word(), "2");
         // A container that has been keeps its devices to the end: no moving back before deletion.
         container.verb(&["delete", "--force"]).ok();
         assert!(!names(&host()).contains(&"v0"));

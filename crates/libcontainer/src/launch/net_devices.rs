@@ -2,7 +2,8 @@
 //!
 //! The parent has one socket in each namespace. As long as it has the container's, that namespace lives, and so do devices in it that would die
 //! with it; a creation that fails can give all of them back. Once the container is there its network is nobody's but its own:
-//! at its end the kernel moves physical devices to the first network namespace and destroys virtual ones.
+//! at its end the kernel moves physical devices to the first network namespace and destroys virtual ones. So it does where this process
+//! is killed on the way.
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
