@@ -22,6 +22,7 @@ pub mod corpus;
 pub mod coverage;
 pub mod fifo;
 pub mod forks;
+pub mod network;
 pub mod proc;
 pub mod residue;
 pub mod runtime;
