@@ -176,7 +176,7 @@ fn levels(cell: &str) -> Result<BTreeMap<String, usize>, String> {
         let count = count.parse().map_err(|_| format!("{part} is no level"))?;
         if OBLIGING.contains(&word) {
             levels.insert(word.to_owned(), count);
-        } else if !["OPTIONAL", "MAY"].contains(&word) {
+        } else if !["OPTIONAL", "MAY", "LIKEWISE"].contains(&word) {
             return Err(format!("{part} is no level"));
         }
     }
