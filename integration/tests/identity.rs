@@ -198,7 +198,7 @@ fn every_rlimit() {
         ("RTTIME", 1016, "Max realtime timeout"),
     ];
     let hard = |soft: u64| soft + u64::from(soft != 0);
-    let limit = |(name, soft, _): &(&str, u64, &str)| json!({"type": format!("RLIMIT_{name}"), "soft": soft, "hard": hard(soft)});
+    let limit = |(name, soft, _): &(&str, u64, &str)| json!({"type": format!("RLIMIT_{name}"), "soft": soft, "hard": hard(*soft)});
     bundle.set("/process/rlimits", json!(all.iter().map(limit).collect::<Vec<_>>()));
     let text = rt.sh(&mut bundle, "cat /proc/self/limits").ok();
     for (_, soft, name) in all {
