@@ -22,6 +22,7 @@ pub mod corpus;
 pub mod fifo;
 pub mod forks;
 pub mod proc;
+pub mod resctrl;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;

@@ -18,6 +18,7 @@ mod mounts;
 mod namespaces;
 pub mod options;
 mod program;
+mod rdt;
 mod rlimits;
 mod rootfs;
 mod sched;
@@ -177,6 +178,8 @@ pub enum Act {
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
     IdMaps,
+    /// Writes the child into its class of service.
+    ClassOfService(crate::resctrl::Group),
 }
 
 /// One pass of the compiler: a concern, in its place.
@@ -187,6 +190,7 @@ const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
+    ("class of service", rdt::join),
     ("session", namespaces::session),
     ("runtime hooks", hooks::runtime),
     ("keyring", identity::keyring),
@@ -224,6 +228,7 @@ const EXEC: &[Pass] = &[
     ("security label", lsm::label),
     ("host's procfs", namespaces::leave_procfs),
     ("namespaces", namespaces::follow),
+    ("class of service", rdt::join),
     ("rootfs", rootfs::follow),
     ("session", namespaces::session),
     ("keyring", identity::keyring),
@@ -250,10 +255,7 @@ pub fn init(input: &Input<'_>) -> Result<Plan> {
 /// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
 fn refuse_what_is_missing(config: &Config) -> Result<()> {
     let linux = &config.linux;
-    let missing = [
-        (linux.intel_rdt.is_some(), "linux.intelRdt", "intelRdt is not supported yet"),
-        (!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet"),
-    ];
+    let missing = [(!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet")];
     match missing.into_iter().find(|(asked, _, _)| *asked) {
         Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
         None => Ok(()),
