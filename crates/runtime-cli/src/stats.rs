@@ -2,8 +2,11 @@
 //!
 //! What is 0 or empty is left out where runc leaves it out, and only there.
 
+mod class;
+
+use class::Class;
 use libcontainer::cgroup::{BlockEntry, CpusetStats, HugetlbStats, MemoryCount, Pressure, PressureLine, Stats};
-use libcontainer::resctrl::{self, MonitoringStats};
+use libcontainer::resctrl;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -35,63 +38,6 @@ pub struct Data<'e> {
     hugetlb: BTreeMap<&'e str, Huge>,
     intel_rdt: Class<'e>,
     network_interfaces: Option<Nothing>,
-}
-
-/// The class of service of resctrl; without one an object without keys.
-#[derive(Default, Serialize)]
-struct Class<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    l3_cache_info: Option<CacheInfo<'e>>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    l3_cache_schema_root: &'e str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    l3_cache_schema: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mem_bw_info: Option<BandwidthInfo>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    mem_bw_schema_root: &'e str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    mem_bw_schema: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mbm_stats: Option<Vec<Traffic>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cmt_stats: Option<Vec<Occupancy>>,
-}
-
-#[derive(Serialize)]
-struct CacheInfo<'e> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    cbm_mask: &'e str,
-    #[serde(skip_serializing_if = "is_zero")]
-    min_cbm_bits: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    num_closids: u64,
-}
-
-#[derive(Serialize)]
-struct BandwidthInfo {
-    #[serde(skip_serializing_if = "is_zero")]
-    bandwidth_gran: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    delay_linear: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    min_bandwidth: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    num_closids: u64,
-}
-
-#[derive(Serialize)]
-struct Traffic {
-    #[serde(skip_serializing_if = "is_zero")]
-    mbm_total_bytes: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    mbm_local_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Occupancy {
-    #[serde(skip_serializing_if = "is_zero")]
-    llc_occupancy: u64,
 }
 
 /// An object without keys.
@@ -284,7 +230,7 @@ impl<'e> Data<'e> {
                 psi: blkio.psi.map(psi),
             },
             hugetlb: hugetlb.iter().map(|(size, huge)| (size.as_str(), self::huge(huge))).collect(),
-            intel_rdt: class.map(self::class).unwrap_or_default(),
+            intel_rdt: class.map(Class::from).unwrap_or_default(),
             network_interfaces: None,
         }
     }
@@ -316,45 +262,6 @@ fn huge(stats: &HugetlbStats) -> Huge {
 
 fn entries(entries: &[BlockEntry]) -> Vec<Entry<'_>> {
     entries.iter().map(|e| Entry { major: e.major, minor: e.minor, op: &e.op, value: e.value }).collect()
-}
-
-fn class(stats: &resctrl::Stats) -> Class<'_> {
-    let resctrl::Stats {
-        cache,
-        cache_schema_root,
-        cache_schema,
-        bandwidth,
-        bandwidth_schema_root,
-        bandwidth_schema,
-        monitoring,
-    } = stats;
-    let counted = |is: fn(&MonitoringStats) -> bool| monitoring.iter().any(is);
-    let traffic = counted(|of| of.mbm_total_bytes.is_some() || of.mbm_local_bytes.is_some());
-    let occupancy = counted(|of| of.llc_occupancy.is_some());
-    let each_traffic = |of: &MonitoringStats| Traffic {
-        mbm_total_bytes: of.mbm_total_bytes.unwrap_or(0),
-        mbm_local_bytes: of.mbm_local_bytes.unwrap_or(0),
-    };
-    let each_occupancy = |of: &MonitoringStats| Occupancy { llc_occupancy: of.llc_occupancy.unwrap_or(0) };
-    Class {
-        l3_cache_info: cache.as_ref().map(|info| CacheInfo {
-            cbm_mask: &info.cbm_mask,
-            min_cbm_bits: info.min_cbm_bits,
-            num_closids: info.num_closids,
-        }),
-        l3_cache_schema_root: cache_schema_root,
-        l3_cache_schema: cache_schema,
-        mem_bw_info: bandwidth.as_ref().map(|info| BandwidthInfo {
-            bandwidth_gran: info.bandwidth_gran,
-            delay_linear: info.delay_linear,
-            min_bandwidth: info.min_bandwidth,
-            num_closids: info.num_closids,
-        }),
-        mem_bw_schema_root: bandwidth_schema_root,
-        mem_bw_schema: bandwidth_schema,
-        mbm_stats: traffic.then(|| monitoring.iter().map(each_traffic).collect()),
-        cmt_stats: occupancy.then(|| monitoring.iter().map(each_occupancy).collect()),
-    }
 }
 
 fn psi(pressure: Pressure) -> Psi {
@@ -404,30 +311,6 @@ mod tests {
         assert_eq!(data["blkio"], serde_json::json!({"ioQueueRecursive": [{"major": 8, "op": "Read", "value": 7}]}));
         assert_eq!(data["hugetlb"], serde_json::json!({"2MB": {"usage": 8, "failcnt": 0}}));
         assert_eq!(data["pids"], serde_json::json!({"limit": 9}));
-    }
-
-    #[test]
-    fn a_class_of_service_is_under_runcs_names() {
-        let class = resctrl::Stats {
-            cache: Some(resctrl::CacheInfo { cbm_mask: "fffff".into(), min_cbm_bits: 1, num_closids: 16 }),
-            cache_schema_root: "L3:0=fffff".into(),
-            cache_schema: "L3:0=ff".into(),
-            monitoring: vec![
-                MonitoringStats { llc_occupancy: Some(5), ..MonitoringStats::default() },
-                MonitoringStats { llc_occupancy: Some(0), ..MonitoringStats::default() },
-            ],
-            ..resctrl::Stats::default()
-        };
-        let (stats, class) = (Stats::default(), Some(&class));
-        let data = serde_json::to_value(Data::new(&stats, class)).unwrap();
-        assert_eq!(
-            data["intel_rdt"],
-            serde_json::json!({
-                "l3_cache_info": {"cbm_mask": "fffff", "min_cbm_bits": 1, "num_closids": 16},
-                "l3_cache_schema_root": "L3:0=fffff", "l3_cache_schema": "L3:0=ff",
-                "cmt_stats": [{"llc_occupancy": 5}, {}],
-            })
-        );
     }
 
     #[test]

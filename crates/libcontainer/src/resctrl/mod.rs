@@ -219,7 +219,8 @@ impl Claim {
         })?;
         let writes = schema::writes(rdt);
         let name = group.class.strip_prefix(&group.root).unwrap_or(&group.class).display().to_string();
-        let exists = group.class == group.root || is_there(&group.class);
+        // What is no class (`info`) has no tasks.
+        let exists = is_there(&group.class.join("tasks"));
         match (group.owner, exists) {
             (Owner::Container, true) => {
                 return Err(taken(&group.class, "class of service").field("linux.intelRdt"));
@@ -229,6 +230,7 @@ impl Claim {
                 return Err(Error::spec("linux.intelRdt.closID", what));
             }
             (Owner::Others, false) => group.owner = Owner::Shared,
+            (Owner::Others, true) if writes.is_empty() => {}
             (Owner::Others, true) => {
                 let file = group.class.join("schemata");
                 let existing = std::fs::read_to_string(&file)
@@ -253,30 +255,37 @@ impl Claim {
     /// # Errors
     /// What the kernel refuses.
     pub fn make(self) -> Result<Group> {
-        self.try_make().inspect_err(|_| {
-            let _ = self.group.remove_locked(); // the first error is the one to tell
+        let mut made = Vec::new();
+        self.try_make(&mut made).inspect_err(|_| {
+            for dir in made.iter().rev() {
+                let _ = rustix::fs::rmdir(*dir); // the first error is the one to tell
+            }
         })?;
         Ok(self.group)
     }
 
-    fn try_make(&self) -> Result<()> {
+    /// Not everybody takes the lock: what another has made meanwhile is an error, and is not among `made`.
+    fn try_make<'a>(&'a self, made: &mut Vec<&'a Path>) -> Result<()> {
         let group = &self.group;
         if group.owner != Owner::Others {
             group.mkdir(&group.class, "linux.intelRdt")?;
+            made.push(&group.class);
             group.write(&self.writes)?;
         }
-        match &group.monitoring {
-            Some(dir) => group.mkdir(dir, "linux.intelRdt.enableMonitoring"),
-            None => Ok(()),
+        if let Some(dir) = &group.monitoring {
+            group.mkdir(dir, "linux.intelRdt.enableMonitoring")?;
+            made.push(dir);
         }
+        Ok(())
     }
 }
 
-/// Whether a task runs: one that has ended is listed until its parent has waited for it.
+/// Whether a task runs: one that has ended is listed until its parent has waited for it. 0 is one of another pid namespace.
 fn lives(task: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/stat"));
-    let state = stat.as_deref().ok().and_then(|stat| stat.rsplit_once(") ")).and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, Some('Z' | 'X'))
+    match std::fs::read_to_string(format!("/proc/{task}/stat")) {
+        Ok(stat) => !stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['Z', 'X'])),
+        Err(error) => task == "0" || error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 fn is_there(path: &Path) -> bool {

@@ -1,7 +1,8 @@
 //! What a container uses of caches and memory bandwidth: the figures of runc's `events`, under `intel_rdt`.
 
 use crate::error::{Error, Result};
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// All figures. What the machine has not is absent or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +56,11 @@ pub struct MonitoringStats {
 pub(super) fn read(root: &Path, class: &Path, monitored: &Path) -> Result<Stats> {
     let schemata = |dir: &Path| {
         let file = dir.join("schemata");
-        std::fs::read_to_string(&file).map_err(|error| Error::io(format!("read {file:?}"), &error))
+        match std::fs::read_to_string(&file) {
+            // A processor that counts and has nothing to allocate.
+            Err(error) if error.kind() == ErrorKind::NotFound && dir.exists() => Ok(String::new()),
+            text => text.map_err(|error| Error::io(format!("read {file:?}"), &error)),
+        }
     };
     let (all, own) = (schemata(root)?, schemata(class)?);
     let info = root.join("info");
@@ -84,7 +89,7 @@ fn monitoring(group: &Path) -> Vec<MonitoringStats> {
     let mut caches: Vec<_> =
         caches.filter(|dir| dir.file_name().as_encoded_bytes().starts_with(b"mon_L3_")).map(|dir| dir.path()).collect();
     caches.sort();
-    let of = |dir: &std::path::PathBuf| MonitoringStats {
+    let of = |dir: &PathBuf| MonitoringStats {
         llc_occupancy: number(&dir.join("llc_occupancy")),
         mbm_total_bytes: number(&dir.join("mbm_total_bytes")),
         mbm_local_bytes: number(&dir.join("mbm_local_bytes")),

@@ -57,6 +57,21 @@ fn an_existing_class_is_not_written() {
 }
 
 #[test]
+fn what_somebody_made_without_the_lock_is_an_error_and_stays() {
+    let root = machine();
+    for json in
+        ["{}", r#"{"closID": "new", "schemata": ["L3:0=1"]}"#, r#"{"closID": "gold", "enableMonitoring": true}"#]
+    {
+        let claim = claim(root.path(), json).unwrap();
+        let (class, monitoring) = (claim.group.class.clone(), claim.group.monitoring.clone());
+        let theirs = monitoring.unwrap_or(class);
+        std::fs::create_dir(&theirs).unwrap();
+        assert_eq!(claim.make().unwrap_err().raw_os_error(), Some(libc::EEXIST), "{json}");
+        assert!(theirs.exists(), "{json}");
+    }
+}
+
+#[test]
 fn two_claims_wait_for_each_other() {
     let root = machine();
     let first = claim(root.path(), "{}").unwrap();
