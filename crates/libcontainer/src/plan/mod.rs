@@ -16,6 +16,7 @@ mod lsm;
 mod masks;
 mod mounts;
 mod namespaces;
+mod net_devices;
 pub mod options;
 mod program;
 mod rdt;
@@ -28,9 +29,11 @@ mod sysctl;
 pub use builder::{Origin, Plan};
 pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
+pub(crate) use net_devices::FIELD as NET_DEVICES;
+pub use net_devices::NetDevice;
 
 use crate::config::{Config, Process};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Host;
 use crate::seccomp::Filter;
 pub use crate::sys::mount::MountAttr;
@@ -180,6 +183,8 @@ pub enum Act {
     IdMaps,
     /// Writes the child into its class of service.
     ClassOfService(crate::resctrl::Group),
+    /// Moves devices of the host's network namespace into the child's.
+    NetDevices(Vec<NetDevice>),
 }
 
 /// One pass of the compiler: a concern, in its place.
@@ -192,6 +197,7 @@ const INIT: &[Pass] = &[
     ("cgroups", cgroups::join),
     ("class of service", rdt::join),
     ("session", namespaces::session),
+    ("network devices", net_devices::all),
     ("runtime hooks", hooks::runtime),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
@@ -248,18 +254,7 @@ const EXEC: &[Pass] = &[
 
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
-    refuse_what_is_missing(input.config)?;
     compile(input, INIT)
-}
-
-/// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
-fn refuse_what_is_missing(config: &Config) -> Result<()> {
-    let linux = &config.linux;
-    let missing = [(!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet")];
-    match missing.into_iter().find(|(asked, _, _)| *asked) {
-        Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
-        None => Ok(()),
-    }
 }
 
 /// Compiles the plan of a process that joins a running container.
