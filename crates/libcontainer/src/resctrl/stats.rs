@@ -1,4 +1,7 @@
 //! What a container uses of caches and memory bandwidth: the figures of runc's `events`, under `intel_rdt`.
+//!
+//! They are those of the monitoring group where there is one, else of the class, wherever the processor counts: `enableCMT` and
+//! `enableMBM` of older configs, which 1.3 has given up, ask for nothing beyond that.
 
 use crate::error::{Error, Result};
 use std::io::ErrorKind;
