@@ -74,7 +74,7 @@ fn required() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "weightDevice[0]",
         ),
         ("/linux/resources/rdma/mlx5_1", json!({"hcaHandles": 3}), "hcaHandles", "rdma.mlx5_1"),
-        ("/linux/memoryPolicy", json!({"mode": "MPOL_DEFAULT"}), "mode", "linux.memoryPolicy.mode"),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0"}), "mode", "linux.memoryPolicy.mode"),
         ("/linux/personality", json!({"domain": "LINUX"}), "domain", "linux.personality.domain"),
         ("/linux/seccomp", filter.clone(), "defaultAction", "linux.seccomp.defaultAction"),
         ("/linux/seccomp/syscalls/0", filter["syscalls"][0].clone(), "names", "linux.seccomp.syscalls[0].names"),
@@ -224,5 +224,47 @@ fn every_value_nobody_has_defined_is_named() {
         put(&mut bundle.config, pointer, value.clone());
         let output = rt.run(&bundle);
         assert!(output.code == 1 && output.mentions(says), "{pointer} {value}: «{says}»: {output}");
+    }
+}
+
+#[test]
+fn every_form_that_is_demanded_is_demanded() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.args(&["true"]);
+    let whole = bundle.config.clone();
+    let mut cases = vec![
+        ("/ociVersion", json!("1.3"), "ociVersion".to_owned()),
+        ("/ociVersion", json!("1.3.0.0"), "ociVersion".to_owned()),
+        ("/root/path", json!("/no/such/directory"), "root.path".to_owned()),
+        ("/root/path", json!("config.json"), "root.path".to_owned()),
+        ("/process/cwd", json!("etc"), "process.cwd".to_owned()),
+        ("/process/rlimits/1", whole["process"]["rlimits"][0].clone(), "process.rlimits[1].type".to_owned()),
+        (
+            "/linux/namespaces/5",
+            json!({"type": "cgroup", "path": "proc/self/ns/cgroup"}),
+            "linux.namespaces[5].path".to_owned(),
+        ),
+        ("/linux/maskedPaths", json!(["/proc/keys", "proc/keys"]), "linux.maskedPaths[1]".to_owned()),
+        ("/linux/readonlyPaths", json!(["/proc/sys", "proc/sys"]), "linux.readonlyPaths[1]".to_owned()),
+        ("/linux/resources/unified", json!({"memory.max": "1"}), "linux.resources.unified".to_owned()),
+        ("/annotations", json!(["a"]), "annotations".to_owned()),
+    ];
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        let pointer: &str = format!("/hooks/{kind}").leak();
+        cases.push((pointer, json!([{"path": "bin/true"}]), format!("hooks.{kind}[0].path")));
+        for timeout in [0, -1] {
+            cases.push((
+                pointer,
+                json!([{"path": "/bin/true", "timeout": timeout}]),
+                format!("hooks.{kind}[0].timeout"),
+            ));
+        }
+    }
+    for (pointer, value, says) in cases {
+        bundle.config = whole.clone();
+        put(&mut bundle.config, pointer, value.clone());
+        let output = rt.run(&bundle);
+        assert!(output.code == 1 && output.mentions(&says), "{pointer} {value}: «{says}»: {output}");
     }
 }
