@@ -2,105 +2,59 @@
 
 use integration::{Runtime, Value, json};
 
-/// A field that is required, and around it a config that has it: (JSON pointer of the object, the object, the key, the
-/// words of the error).
-fn required() -> Vec<(&'static str, Value, &'static str, &'static str)> {
-    let map = json!({"containerID": 0, "hostID": 0, "size": 1});
-    let throttle = json!({"major": 8, "minor": 0, "rate": 1000});
-    let filter = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
-        {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]});
-    let mut cases = vec![
-        ("", json!({}), "ociVersion", "ociVersion"),
-        ("", json!({}), "root", "root"),
-        ("/root", json!({}), "path", "root.path"),
-        ("/mounts/0", json!({}), "destination", "mounts[0].destination"),
-        ("", json!({}), "process", "process"),
-        ("/process", json!({}), "cwd", "process.cwd"),
-        ("/process", json!({}), "args", "process.args"),
-        ("/process/consoleSize", json!({"height": 25, "width": 80}), "height", "process.consoleSize"),
-        ("/process/consoleSize", json!({"height": 25, "width": 80}), "width", "process.consoleSize"),
-        ("/process/rlimits/0", json!({}), "type", "process.rlimits[0].type"),
-        ("/process/rlimits/0", json!({}), "soft", "process.rlimits[0]"),
-        ("/process/rlimits/0", json!({}), "hard", "process.rlimits[0]"),
-        ("/process/scheduler", json!({"policy": "SCHED_OTHER"}), "policy", "process.scheduler.policy"),
-        (
-            "/process/ioPriority",
-            json!({"class": "IOPRIO_CLASS_BE", "priority": 4}),
-            "class",
-            "process.ioPriority.class",
-        ),
-        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 4}), "priority", "process.ioPriority"),
-        ("/linux/namespaces/0", json!({}), "type", "linux.namespaces[0].type"),
-        ("/linux/devices/0", json!({"type": "p", "path": "/dev/p"}), "type", "linux.devices[0].type"),
-        ("/linux/devices/0", json!({"type": "p", "path": "/dev/p"}), "path", "linux.devices[0].path"),
-        (
-            "/linux/devices/0",
-            json!({"type": "c", "path": "/dev/p", "major": 1, "minor": 3}),
-            "major",
-            "linux.devices[0].major",
-        ),
-        (
-            "/linux/devices/0",
-            json!({"type": "c", "path": "/dev/p", "major": 1, "minor": 3}),
-            "minor",
-            "linux.devices[0].minor",
-        ),
-        ("/linux/resources/devices/0", json!({}), "allow", "linux.resources.devices[0]"),
-        (
-            "/linux/resources/hugepageLimits/0",
-            json!({"pageSize": "2MB", "limit": 0}),
-            "pageSize",
-            "hugepageLimits[0].pageSize",
-        ),
-        ("/linux/resources/hugepageLimits/0", json!({"pageSize": "2MB", "limit": 0}), "limit", "hugepageLimits[0]"),
-        ("/linux/resources/network/priorities/0", json!({"name": "lo", "priority": 1}), "name", "priorities[0].name"),
-        ("/linux/resources/network/priorities/0", json!({"name": "lo", "priority": 1}), "priority", "priorities[0]"),
-        (
-            "/linux/resources/blockIO/weightDevice/0",
-            json!({"major": 8, "minor": 0, "weight": 100}),
-            "major",
-            "weightDevice[0]",
-        ),
-        (
-            "/linux/resources/blockIO/weightDevice/0",
-            json!({"major": 8, "minor": 0, "weight": 100}),
-            "minor",
-            "weightDevice[0]",
-        ),
-        (
-            "/linux/resources/blockIO/weightDevice/0",
-            json!({"major": 8, "minor": 0, "weight": 100}),
-            "weight",
-            "weightDevice[0]",
-        ),
-        ("/linux/resources/rdma/mlx5_1", json!({"hcaHandles": 3}), "hcaHandles", "rdma.mlx5_1"),
-        ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0"}), "mode", "linux.memoryPolicy.mode"),
-        ("/linux/personality", json!({"domain": "LINUX"}), "domain", "linux.personality.domain"),
-        ("/linux/seccomp", filter.clone(), "defaultAction", "linux.seccomp.defaultAction"),
-        ("/linux/seccomp/syscalls/0", filter["syscalls"][0].clone(), "names", "linux.seccomp.syscalls[0].names"),
-        ("/linux/seccomp/syscalls/0", filter["syscalls"][0].clone(), "action", "linux.seccomp.syscalls[0].action"),
-        ("/linux/seccomp/syscalls/0/args/0", filter["syscalls"][0]["args"][0].clone(), "index", "syscalls[0].args[0]"),
-        ("/linux/seccomp/syscalls/0/args/0", filter["syscalls"][0]["args"][0].clone(), "value", "syscalls[0].args[0]"),
-        ("/linux/seccomp/syscalls/0/args/0", filter["syscalls"][0]["args"][0].clone(), "op", "syscalls[0].args[0].op"),
+/// Objects with fields that are required: (JSON pointer, the object where the default config has none, the fields).
+fn required() -> Vec<(String, Value, &'static str)> {
+    let rule = json!({"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]});
+    let objects = [
+        ("", Value::Null, "ociVersion root process"),
+        ("/root", Value::Null, "path"),
+        ("/mounts/0", Value::Null, "destination"),
+        ("/process", Value::Null, "cwd args"),
+        ("/process/consoleSize", json!({"height": 25, "width": 80}), "height width"),
+        ("/process/rlimits/0", Value::Null, "type soft hard"),
+        ("/process/scheduler", json!({"policy": "SCHED_OTHER"}), "policy"),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 4}), "class priority"),
+        ("/linux/namespaces/0", Value::Null, "type"),
+        ("/linux/devices/0", json!({"type": "c", "path": "/dev/x", "major": 1, "minor": 3}), "type path major minor"),
+        ("/linux/resources/devices/0", Value::Null, "allow"),
+        ("/linux/resources/hugepageLimits/0", json!({"pageSize": "2MB", "limit": 0}), "pageSize limit"),
+        ("/linux/resources/network/priorities/0", json!({"name": "lo", "priority": 1}), "name priority"),
+        ("/linux/resources/blockIO/weightDevice/0", json!({"major": 8, "minor": 0, "weight": 9}), "major minor weight"),
+        ("/linux/resources/rdma/mlx5_1", json!({"hcaHandles": 3}), "hcaHandles"),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0"}), "mode"),
+        ("/linux/personality", json!({"domain": "LINUX"}), "domain"),
+        ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}), "defaultAction"),
+        ("/linux/seccomp/syscalls/0", rule.clone(), "names action"),
+        ("/linux/seccomp/syscalls/0/args/0", rule["args"][0].clone(), "index value op"),
     ];
+    let mut all: Vec<_> =
+        objects.into_iter().map(|(pointer, object, keys)| (pointer.to_owned(), object, keys)).collect();
     for list in ["throttleReadBpsDevice", "throttleWriteBpsDevice", "throttleReadIOPSDevice", "throttleWriteIOPSDevice"]
     {
-        for key in ["major", "minor", "rate"] {
-            let pointer = format!("/linux/resources/blockIO/{list}/0").leak();
-            cases.push((pointer, throttle.clone(), key, "linux.resources.blockIO"));
+        let device = json!({"major": 8, "minor": 0, "rate": 1000});
+        all.push((format!("/linux/resources/blockIO/{list}/0"), device, "major minor rate"));
+    }
+    for list in ["/linux/uidMappings", "/linux/gidMappings", "/mounts/0/uidMappings", "/mounts/0/gidMappings"] {
+        let map = json!({"containerID": 0, "hostID": 0, "size": 1});
+        all.push((format!("{list}/0"), map, "containerID hostID size"));
+    }
+    all.extend(HOOKS.map(|kind| (format!("/hooks/{kind}/0"), json!({"path": "/bin/true"}), "path")));
+    all
+}
+
+const HOOKS: [&str; 6] = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+
+/// `/process/rlimits/0` as errors have it: `process.rlimits[0]`.
+fn field(pointer: &str) -> String {
+    let mut field = String::new();
+    for step in pointer.split('/').skip(1) {
+        match step.parse::<u32>() {
+            Ok(index) => field.push_str(&format!("[{index}]")),
+            Err(_) if field.is_empty() => field.push_str(step),
+            Err(_) => field.extend([".", step]),
         }
     }
-    for list in ["uidMappings", "gidMappings"] {
-        for key in ["containerID", "hostID", "size"] {
-            cases.push((format!("/linux/{list}/0").leak(), map.clone(), key, format!("linux.{list}[0]").leak()));
-            cases.push((format!("/mounts/0/{list}/0").leak(), map.clone(), key, format!("mounts[0].{list}[0]").leak()));
-        }
-    }
-    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
-        let field = format!("hooks.{kind}[0].path").leak();
-        cases.push((format!("/hooks/{kind}/0").leak(), json!({"path": "/bin/true"}), "path", field));
-    }
-    cases
+    field
 }
 
 /// Sets `value` at a pointer whose lists may be missing.
@@ -133,26 +87,29 @@ fn every_required_field_that_is_absent_is_named() {
     let mut bundle = rt.bundle();
     bundle.args(&["true"]);
     let whole = bundle.config.clone();
-    for (pointer, object, key, says) in required() {
-        bundle.config = whole.clone();
-        if object.as_object().is_some_and(|object| !object.is_empty()) {
-            // The filter's parts need the filter around them.
+    for (pointer, object, keys) in required() {
+        for key in keys.split(' ') {
+            bundle.config = whole.clone();
             if pointer.starts_with("/linux/seccomp/") {
+                // The filter's parts need the filter around them.
                 put(
                     &mut bundle.config,
                     "/linux/seccomp",
-                    required().into_iter().find(|case| case.0 == "/linux/seccomp").unwrap().1,
+                    json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                    {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]}),
                 );
             }
-            put(&mut bundle.config, pointer, object);
+            if !object.is_null() {
+                put(&mut bundle.config, &pointer, object.clone());
+            }
+            let removed = bundle.config.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().remove(key);
+            assert!(removed.is_some(), "{pointer}/{key} was there");
+            bundle.write();
+            let output = rt.call(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
+            let says = if pointer.is_empty() { key.to_owned() } else { field(&pointer) };
+            assert!(output.code == 1 && output.mentions(&says), "{pointer}/{key}: «{says}»: {output}");
+            output.one_line();
         }
-        let removed = bundle.config.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
-        assert!(removed.is_some(), "{pointer}/{key} was there");
-        bundle.write();
-        let output = rt.call(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
-        let named = output.code == 1 && output.mentions(says);
-        assert!(named, "{pointer}/{key}: «{says}»: {output}");
-        output.one_line();
     }
 }
 
@@ -234,36 +191,33 @@ fn every_form_that_is_demanded_is_demanded() {
     bundle.args(&["true"]);
     let whole = bundle.config.clone();
     let mut cases = vec![
-        ("/ociVersion", json!("1.3"), "ociVersion".to_owned()),
-        ("/ociVersion", json!("1.3.0.0"), "ociVersion".to_owned()),
-        ("/root/path", json!("/no/such/directory"), "root.path".to_owned()),
-        ("/root/path", json!("config.json"), "root.path".to_owned()),
-        ("/process/cwd", json!("etc"), "process.cwd".to_owned()),
-        ("/process/rlimits/1", whole["process"]["rlimits"][0].clone(), "process.rlimits[1].type".to_owned()),
-        (
-            "/linux/namespaces/5",
-            json!({"type": "cgroup", "path": "proc/self/ns/cgroup"}),
-            "linux.namespaces[5].path".to_owned(),
-        ),
-        ("/linux/maskedPaths", json!(["/proc/keys", "proc/keys"]), "linux.maskedPaths[1]".to_owned()),
-        ("/linux/readonlyPaths", json!(["/proc/sys", "proc/sys"]), "linux.readonlyPaths[1]".to_owned()),
-        ("/linux/resources/unified", json!({"memory.max": "1"}), "linux.resources.unified".to_owned()),
-        ("/annotations", json!(["a"]), "annotations".to_owned()),
+        ("/ociVersion".to_owned(), json!("1.3"), "ociVersion".to_owned()),
+        ("/ociVersion".to_owned(), json!("1.3.0.0"), "ociVersion".to_owned()),
+        ("/annotations".to_owned(), json!(["a"]), "annotations".to_owned()),
+        ("/linux/resources/unified".to_owned(), json!({"memory.max": "1"}), "linux.resources.unified".to_owned()),
     ];
-    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
-        let pointer: &str = format!("/hooks/{kind}").leak();
-        cases.push((pointer, json!([{"path": "bin/true"}]), format!("hooks.{kind}[0].path")));
+    for (pointer, value) in [
+        ("/root/path", json!("/no/such/directory")),
+        ("/root/path", json!("config.json")),
+        ("/process/cwd", json!("etc")),
+        ("/process/rlimits/1", whole["process"]["rlimits"][0].clone()),
+        ("/linux/namespaces/5", json!({"type": "cgroup", "path": "proc/self/ns/cgroup"})),
+        ("/linux/maskedPaths/0", json!("proc/keys")),
+        ("/linux/readonlyPaths/0", json!("proc/sys")),
+    ] {
+        cases.push((pointer.to_owned(), value, field(pointer)));
+    }
+    for kind in HOOKS {
+        let pointer = format!("/hooks/{kind}/0");
+        cases.push((pointer.clone(), json!({"path": "bin/true"}), format!("hooks.{kind}[0].path")));
         for timeout in [0, -1] {
-            cases.push((
-                pointer,
-                json!([{"path": "/bin/true", "timeout": timeout}]),
-                format!("hooks.{kind}[0].timeout"),
-            ));
+            let hook = json!({"path": "/bin/true", "timeout": timeout});
+            cases.push((pointer.clone(), hook, format!("hooks.{kind}[0].timeout")));
         }
     }
     for (pointer, value, says) in cases {
         bundle.config = whole.clone();
-        put(&mut bundle.config, pointer, value.clone());
+        put(&mut bundle.config, &pointer, value.clone());
         let output = rt.run(&bundle);
         assert!(output.code == 1 && output.mentions(&says), "{pointer} {value}: «{says}»: {output}");
     }
