@@ -181,7 +181,7 @@ fn every_rlimit() {
     // None above its usual hard limit, which a caller without CAP_SYS_RESOURCE could not raise.
     let all = [
         ("CPU", 1001, "Max cpu time"),
-        ("FSIZE", 1002, "Max file size"),
+        ("FSIZE", 1_000_002, "Max file size"),
         ("DATA", 100_000_003, "Max data size"),
         ("STACK", 10_000_004, "Max stack size"),
         ("CORE", 1005, "Max core file size"),

@@ -161,6 +161,13 @@ fn weights_of_block_devices() {
     assert!(seen || refused, "{output}");
 }
 
+/// Whether a hierarchy of version 1 has this controller: an engine may have mounted one.
+fn mounted(controller: &str) -> bool {
+    let table = fs::read_to_string("/proc/cgroups").unwrap();
+    let mut lines = table.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
+    lines.any(|words| words[0] == controller && words[1] != "0")
+}
+
 #[test]
 fn what_this_machine_has_no_controller_for_is_named() {
     let rt = Runtime::new();
@@ -176,6 +183,10 @@ fn what_this_machine_has_no_controller_for_is_named() {
         ("blockIO", json!({"leafWeight": 100}), "leaf_weight"),
         ("blockIO", json!({"weightDevice": device}), "leaf_weight"),
     ] {
+        if mounted(controller) {
+            println!("skipped: the hierarchy of {controller} is mounted");
+            continue;
+        }
         bundle.config = whole.clone();
         bundle.set(&format!("/linux/resources/{name}"), value.clone());
         let output = rt.run(&bundle).exits(1).says(&format!("linux.resources.{name}")).one_line();
