@@ -18,6 +18,13 @@ pub enum Driver {
     Disabled,
 }
 
+impl Driver {
+    /// Whether hull has it.
+    pub fn is_supported(self) -> bool {
+        self != Driver::Systemd
+    }
+}
+
 /// Where a container's cgroup is, in each hierarchy. What `state.json` keeps of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Location {
@@ -57,13 +64,12 @@ impl Location {
     /// `InvalidSpec` (`linux.cgroupsPath`) if the path names no cgroup, `Unsupported` for the systemd driver, `System` if
     /// the caller's own cgroup is needed and cannot be read.
     pub fn resolve(layout: &Layout, cgroups_path: Option<&str>, id: &str, driver: Driver) -> Result<Location> {
-        match driver {
-            Driver::Cgroupfs => {}
-            Driver::Disabled => return Ok(Location { hierarchies: Vec::new(), disabled: true }),
-            Driver::Systemd => {
-                let what = "the systemd cgroup driver is not supported";
-                return Err(Error::new(ErrorKind::Unsupported, what).hint("run without --systemd-cgroup"));
-            }
+        if !driver.is_supported() {
+            let what = "the systemd cgroup driver is not supported";
+            return Err(Error::new(ErrorKind::Unsupported, what).hint("run without --systemd-cgroup"));
+        }
+        if driver == Driver::Disabled {
+            return Ok(Location { hierarchies: Vec::new(), disabled: true });
         }
         let asked = cgroups_path.filter(|path| !path.is_empty());
         let inner = clean(asked.unwrap_or(id));

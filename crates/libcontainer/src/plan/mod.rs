@@ -247,17 +247,25 @@ pub fn init(input: &Input<'_>) -> Result<Plan> {
     compile(input, INIT)
 }
 
+/// A field of config.json: its name, whether a config has it, and what to say of it.
+type Field = (&'static str, fn(&Config) -> bool, &'static str);
+
 /// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
+const MISSING: &[Field] = &[
+    ("linux.intelRdt", |config| config.linux.intel_rdt.is_some(), "intelRdt is not supported yet"),
+    ("linux.netDevices", |config| !config.linux.net_devices.is_empty(), "moving network devices is not supported yet"),
+];
+
 fn refuse_what_is_missing(config: &Config) -> Result<()> {
-    let linux = &config.linux;
-    let missing = [
-        (linux.intel_rdt.is_some(), "linux.intelRdt", "intelRdt is not supported yet"),
-        (!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet"),
-    ];
-    match missing.into_iter().find(|(asked, _, _)| *asked) {
-        Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
+    match MISSING.iter().find(|(_, asked, _)| asked(config)) {
+        Some((field, _, what)) => Err(Error::new(Kind::Unsupported, *what).field(*field)),
         None => Ok(()),
     }
+}
+
+/// Whether a field of config.json is acted on, for [`Features`](crate::Features).
+pub(crate) fn knows(field: &str) -> bool {
+    MISSING.iter().all(|missing| missing.0 != field)
 }
 
 /// Compiles the plan of a process that joins a running container.
