@@ -121,7 +121,10 @@ fn delete_of_a_created_container() {
     let bundle = rt.bundle();
     let container = rt.create(&bundle);
     let init = container.pid();
-    container.verb(&["delete"]).ok();
+    let expected = format!("cannot delete container {} that is not stopped: created", container.id);
+    container.verb(&["delete"]).exits(1).says(&expected).one_line();
+    assert_eq!((container.status().as_str(), container.pid()), ("created", init), "no effect");
+    container.verb(&["delete", "--force"]).ok();
     assert!(!proc::alive(init), "the waiting init goes with its container");
     container.verb(&["state"]).exits(1).says("container does not exist");
 }

@@ -362,6 +362,7 @@ fn a_sub_cgroup_stays_inside() {
         controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
         mount: "/m".into(),
         path: path.into(),
+        made: 1,
     };
     let hierarchies = vec![hierarchy(&["cpu", "cpuacct"], "/m/a"), hierarchy(&["memory"], "/m/b")];
     let cgroup = Cgroup::open(&Location { hierarchies, disabled: false });

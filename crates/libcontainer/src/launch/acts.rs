@@ -12,10 +12,9 @@ use std::path::Path;
 pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, extra: i32) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
-            let state = state(launch, pid).to_json();
-            let hooks = &launch.config.hooks;
-            hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
-            hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
+            let (state, hooks) = (state(launch, pid), &launch.config.hooks);
+            hook::run_all("prestart", &hooks.prestart, &state)?;
+            hook::run_all("createRuntime", &hooks.create_runtime, &state)
         }
         Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
             Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")

@@ -4,7 +4,7 @@ use super::builder::{Builder, Origin, origin};
 use super::{Act, Input};
 use crate::config::Hook;
 use crate::error::Result;
-use hull_init::op::{Bytes, HookSpec, Op};
+use hull_init::op::{Addr, Bytes, HookSpec, Op};
 use hull_init::wire::point;
 
 /// prestart and createRuntime: in the runtime's namespaces, once the container's are there.
@@ -37,8 +37,10 @@ fn each(b: &mut Builder<'_>, hooks: &[Hook], name: &'static str, status: &str, d
     let (before, after) = state(b.input, status);
     let (before_pid, after_pid) = (b.bytes(before.as_bytes()), b.bytes(after.as_bytes()));
     for (i, hook) in hooks.iter().enumerate() {
-        let spec = lay_out(b, hook, default_env, before_pid, after_pid);
-        b.step(why(name, i, hook), Op::Hook { spec });
+        let why = why(name, i, hook);
+        let called = b.string(&format!("{} {}", why.field, hook.path));
+        let spec = lay_out(b, hook, called, default_env, [before_pid, after_pid]);
+        b.step(why, Op::Hook { spec });
     }
 }
 
@@ -49,17 +51,17 @@ fn why(name: &str, i: usize, hook: &Hook) -> Origin {
 fn lay_out(
     b: &mut Builder<'_>,
     hook: &Hook,
+    name: Addr,
     default_env: &[String],
-    before_pid: Bytes,
-    after_pid: Bytes,
-) -> hull_init::op::Addr {
+    [before_pid, after_pid]: [Bytes; 2],
+) -> Addr {
     let path = b.string(&hook.path);
     let argv = if hook.args.is_empty() { b.strings([&hook.path]) } else { b.strings(&hook.args) };
     let envp = b.strings(if hook.env.is_empty() { default_env } else { &hook.env });
     let timeout = hook.timeout.map_or(0, |seconds| (seconds.max(0) as u64).saturating_mul(1000));
-    let spec = HookSpec { path, argv, envp, timeout, before_pid, after_pid };
+    let spec = HookSpec { name, path, argv, envp, timeout, before_pid, after_pid };
     b.words(
-        [spec.path.0, spec.argv.0, spec.envp.0, spec.timeout]
+        [spec.name.0, spec.path.0, spec.argv.0, spec.envp.0, spec.timeout]
             .into_iter()
             .chain([before_pid, after_pid].into_iter().flat_map(|bytes| [bytes.at.0, u64::from(bytes.len)])),
     )
