@@ -135,7 +135,10 @@ fn every_mount_option_is_taken_by_a_run() {
     let mut bundle = rt.bundle();
     let maps = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
     let mut number = 0;
-    for option in features.names("/mountOptions") { if option == "copy-symlink" { continue; } // XXX
+    for option in features.names("/mountOptions") {
+        if option == "copy-symlink" {
+            continue;
+        } // XXX
         bundle.bind(&dir, &format!("/m/{number}"), &[option]);
         if option.ends_with("idmap") {
             let last = bundle.config["mounts"].as_array_mut().unwrap().last_mut().unwrap();
@@ -272,7 +275,15 @@ fn every_seccomp_action_is_taken_by_a_run() {
         actions.iter().zip(RARE).map(|(action, name)| json!({"names": [name], "action": action})).collect();
     let mut bundle = rt.bundle();
     filter(&mut bundle, json!(rules)).set("/linux/seccomp/listenerPath", json!(rt.path("agent")));
-    let run = rt.run_call({ bundle.script("grep '^Seccomp:' /proc/self/status"); &bundle }, &[]).spawn();
+    let run = rt
+        .run_call(
+            {
+                bundle.script("grep '^Seccomp:' /proc/self/status");
+                &bundle
+            },
+            &[],
+        )
+        .spawn();
     let _listener = agent.hear();
     assert_eq!(run.wait().word(), "Seccomp:\t2");
     filter(&mut bundle, json!([{"names": ["acct"], "action": "SCMP_ACT_ASK"}]));
@@ -284,9 +295,7 @@ fn every_seccomp_operator_is_taken_by_a_run() {
     let rt = Runtime::new();
     let features = Features::of(&rt);
     let operators = features.names("/linux/seccomp/operators");
-    let rule = |name: &str, operator: &str| {
-        json!({"names": [name], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 7, "valueTwo": 7, "op": operator}]})
-    };
+    let rule = |name: &str, operator: &str| json!({"names": [name], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 7, "valueTwo": 7, "op": operator}]});
     let rules: Vec<_> = operators.iter().zip(RARE).map(|(operator, name)| rule(name, operator)).collect();
     assert_eq!(rules.len(), operators.len());
     let mut bundle = rt.bundle();
@@ -306,7 +315,10 @@ fn every_seccomp_architecture_is_taken_by_a_run() {
             .set("/linux/seccomp/architectures", json!([architecture]));
         // One filter cannot see both byte orders; that is told of an architecture that is known.
         let found = faults(&rt, &bundle);
-        assert!(found.is_empty() || found.contains("has another byte order than this machine"), "{architecture}: {found}");
+        assert!(
+            found.is_empty() || found.contains("has another byte order than this machine"),
+            "{architecture}: {found}"
+        );
     }
     let native = match std::env::consts::ARCH {
         "x86_64" => json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]),

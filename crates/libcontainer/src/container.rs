@@ -140,10 +140,7 @@ impl Container {
     /// # Errors
     /// Where that cannot be found out.
     pub fn status(&self) -> Result<Status> {
-        let Some(record) = &self.record else { return self.unfinished() };
-        if record.phase == Phase::Creating {
-            return self.unfinished();
-        }
+        let Some(record) = self.record.as_ref().filter(|_| !self.is_being_made()) else { return self.unfinished() };
         let Some(init) = self.init() else { return Ok(Status::Stopped) };
         if !init.alive()? {
             return Ok(Status::Stopped);
@@ -155,6 +152,11 @@ impl Container {
             false if record.phase == Phase::Created && waits(init) => Status::Created,
             false => Status::Running,
         })
+    }
+
+    /// Whether its creator had not finished when its record was read.
+    fn is_being_made(&self) -> bool {
+        self.record.as_ref().is_none_or(|record| record.phase == Phase::Creating)
     }
 
     fn unfinished(&self) -> Result<Status> {
@@ -192,6 +194,9 @@ impl Container {
     /// [`Kind::WrongState`] where it is not created; [`Kind::InvalidSpec`] where its config has no `process`; [`Kind::Program`] where the
     /// program failed; [`Kind::Hook`] where a startContainer or poststart hook did: then the container is deleted.
     pub fn start(&mut self) -> Result<()> {
+        if self.is_being_made() {
+            self.may_start()?; // its creator holds the lock, and may be waiting for us: for its hook
+        }
         let entry = self.lock()?;
         self.may_start()?;
         crate::runtime::program_is_given(&self.config)?;

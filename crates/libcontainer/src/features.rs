@@ -131,7 +131,9 @@ mod tests {
         fn look(at: &str, value: &serde_json::Value) {
             match value {
                 serde_json::Value::Null => panic!("{at} is null"),
-                serde_json::Value::Object(object) => object.iter().for_each(|(key, value)| look(&format!("{at}/{key}"), value)),
+                serde_json::Value::Object(object) => {
+                    object.iter().for_each(|(key, value)| look(&format!("{at}/{key}"), value))
+                }
                 serde_json::Value::Array(names) => {
                     let once: std::collections::BTreeSet<_> = names.iter().map(|name| name.as_str().unwrap()).collect();
                     assert!(!names.is_empty() && once.len() == names.len(), "{at}: {names:?}");

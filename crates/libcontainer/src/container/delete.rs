@@ -21,7 +21,7 @@ impl Container {
     pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
         let entry = match self.held.take() {
             Some(held) => held.lock()?.ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))?,
-            None if force || self.record.is_some() => self.lock()?,
+            None if force || !self.is_being_made() => self.lock()?,
             None => match self.store.try_open(&self.id)? {
                 Some(entry) => entry,
                 None => return Err(self.not_stopped(Status::Creating)),

@@ -78,7 +78,8 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
 /// `name` is what [`hull_init::op::HookSpec::name`] is: the field and the path.
 fn hook_failure(name: &str, reason: &str) -> Error {
     let (field, path) = name.split_once(' ').unwrap_or(("hooks", name));
-    let place = field.strip_prefix("hooks.").and_then(|place| place.strip_suffix(']')).and_then(|place| place.split_once('['));
+    let place =
+        field.strip_prefix("hooks.").and_then(|place| place.strip_suffix(']')).and_then(|place| place.split_once('['));
     let (kind, i) = place.unwrap_or(("a", "?"));
     let what = format!("error running {kind} hook #{i}: {path:?}: {reason}");
     Error::new(Kind::Hook, what).field(field.to_owned())

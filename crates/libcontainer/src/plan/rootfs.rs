@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::spec::names;
 use hull_init::op::{Op, Slot};
+use std::path::Path;
 
 /// The propagation that a clone made by the parent gets, as if it had been made in the container's tree. `None` leaves it
 /// shared with the host's: a clone of a shared mount is its peer already; of a private one it has to stay so.
@@ -64,11 +65,40 @@ pub(super) fn attach(b: &mut Builder<'_>) -> Result<()> {
         }
         tree
     };
-    let (empty, slash) = (b.string(""), b.string("/"));
-    let flags = Arg::Value(libc::MOVE_MOUNT_F_EMPTY_PATH.into());
-    let args = [Arg::Fd(b.root), Arg::Addr(empty), Arg::Fd(Slot::CWD), Arg::Addr(slash), flags];
-    b.call(origin("root.path", "attach the root file system"), libc::SYS_move_mount, &args);
+    put(b, Path::new("/"), "attach the root file system");
     Ok(())
+}
+
+/// Puts the container's tree at a path of the host, where it was at another or at none.
+fn put(b: &mut Builder<'_>, path: &Path, why: &'static str) {
+    let (empty, path) = (b.string(""), b.string(path));
+    let flags = Arg::Value(u64::from(libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_SYMLINKS));
+    let args = [Arg::Fd(b.root), Arg::Addr(empty), Arg::Fd(Slot::CWD), Arg::Addr(path), flags];
+    b.call(origin("root.path", why), libc::SYS_move_mount, &args);
+}
+
+/// For the hooks of `create` the container's tree is where the host has its root file system: they look for it there, as those
+/// do which prepare devices and libraries. It is their working directory, and the umask is what it was.
+pub(super) fn show(b: &mut Builder<'_>) {
+    if is_movable(b) {
+        put(b, b.input.rootfs, "show the root file system to the hooks");
+    }
+    let root = Arg::Fd(b.root);
+    b.call(origin("root.path", "go to the root file system"), libc::SYS_fchdir, &[root]);
+    b.step(origin("", "restore the umask"), Op::RestoreUmask {});
+}
+
+/// Puts the tree back over `/` after [`show`].
+pub(super) fn hide(b: &mut Builder<'_>) {
+    b.step(origin("", "clear the umask"), Op::ClearUmask {});
+    if is_movable(b) {
+        put(b, Path::new("/"), "take the root file system from the hooks");
+    }
+}
+
+/// In a tree that is shared with the host's, the host would see it, too.
+fn is_movable(b: &Builder<'_>) -> bool {
+    b.has_namespace("mount") && under_construction(b.input.config) != libc::MS_SHARED
 }
 
 fn propagate(b: &mut Builder<'_>, origin: &super::Origin, path: &str, propagation: u64, recursive: bool) {
