@@ -41,7 +41,7 @@ fn each(b: &mut Builder<'_>, hooks: &[Hook], name: &'static str, status: &str) {
     let (before_pid, after_pid) = (b.bytes(before.as_bytes()), b.bytes(after.as_bytes()));
     for (i, hook) in hooks.iter().enumerate() {
         let why = why(name, i, hook);
-        let called = b.string(&format!("{} {}", why.field, hook.path));
+        let called = b.string(format!("{} {}", why.field, hook.path));
         let spec = lay_out(b, hook, called, &default_env, [before_pid, after_pid]);
         b.step(why, Op::Hook { spec });
     }
