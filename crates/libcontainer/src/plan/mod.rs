@@ -16,6 +16,7 @@ mod lsm;
 mod masks;
 mod mounts;
 mod namespaces;
+mod net_devices;
 pub mod options;
 mod program;
 mod rlimits;
@@ -27,6 +28,8 @@ mod sysctl;
 pub use builder::{Origin, Plan};
 pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
+pub(crate) use net_devices::FIELD as NET_DEVICES;
+pub use net_devices::NetDevice;
 
 use crate::config::{Config, Process};
 use crate::error::{Error, Kind, Result};
@@ -177,6 +180,8 @@ pub enum Act {
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
     IdMaps,
+    /// Moves devices of the host's network namespace into the child's.
+    NetDevices(Vec<NetDevice>),
 }
 
 /// One pass of the compiler: a concern, in its place.
@@ -188,6 +193,7 @@ const INIT: &[Pass] = &[
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
     ("session", namespaces::session),
+    ("network devices", net_devices::all),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
@@ -250,10 +256,8 @@ pub fn init(input: &Input<'_>) -> Result<Plan> {
 type Field = (&'static str, fn(&Config) -> bool, &'static str);
 
 /// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
-const MISSING: &[Field] = &[
-    ("linux.intelRdt", |config| config.linux.intel_rdt.is_some(), "intelRdt is not supported yet"),
-    ("linux.netDevices", |config| !config.linux.net_devices.is_empty(), "moving network devices is not supported yet"),
-];
+const MISSING: &[Field] =
+    &[("linux.intelRdt", |config| config.linux.intel_rdt.is_some(), "intelRdt is not supported yet")];
 
 fn refuse_what_is_missing(config: &Config) -> Result<()> {
     match MISSING.iter().find(|(_, asked, _)| asked(config)) {
