@@ -161,7 +161,7 @@ fn create_runtime_hooks_find_the_mounts_made_and_the_root_not_changed() {
             let mount = format!(" {}{place} ", bundle.rootfs().display());
             assert!(seen.contains(&mount), "{kind}: {place} of {seen}");
         }
-        assert!(seen.contains("\n/") || seen.ends_with(&format!("{}\n", bundle.rootfs().display())), "{kind}: {seen}");
+        assert!(seen.ends_with(&format!("\n{}\n", bundle.rootfs().display())), "{kind}: {seen}");
     }
 }
 
@@ -191,24 +191,30 @@ fn create_container_hooks_find_the_containers_tree_where_the_host_has_it() {
 }
 
 #[test]
-fn hooks_of_create_in_every_kind_of_root() {
+fn hooks_of_create_find_the_tree_in_every_kind_of_root() {
     let seen = |change: &dyn Fn(&mut integration::Bundle), flags: &[&str]| {
-        let rt = Runtime::new();
+        // Below a mount that is shared, as the host's own are on a machine with systemd.
+        let mut rt = Runtime::new();
+        let shared = format!("mount --bind {0} {0} && mount --make-rshared /", rt.dir().display());
+        rt.wrap(integration::view::in_mount_namespace(&shared));
         let mut bundle = rt.bundle();
         let file = rt.path("seen");
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-        for kind in ["createRuntime", "createContainer"] {
-            bundle.hook(kind, &format!("echo {kind} >> {}", file.display()));
-        }
-        bundle.script("test -d /etc && echo ran");
+        let (rootfs, seen) = (bundle.rootfs().display().to_string(), file.display().to_string());
+        bundle.hook("createRuntime", &format!("grep -c {rootfs} /proc/self/mountinfo >> {seen}; true"));
+        bundle.hook("createContainer", &format!("test -e {rootfs}/proc/version && pwd >> {seen}"));
+        bundle.hook("createContainer", &format!("mount --bind {rootfs}/etc {rootfs}/root"));
+        bundle.hook("poststart", &format!("grep -c {rootfs} /proc/self/mountinfo >> {seen}; true"));
+        bundle.script("test -e /root/passwd && ! test -d /tmp && echo ran");
         change(&mut bundle);
         assert_eq!(rt.run_with(&bundle, flags).ok(), "ran\n", "{flags:?}");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "createRuntime\ncreateContainer\n");
+        assert_eq!(fs::read_to_string(&file).unwrap(), format!("0\n{rootfs}\n0\n"), "the host sees nothing of it");
     };
+    seen(&|_| {}, &[]);
     seen(&|_| {}, &["--no-pivot"]);
     seen(&|bundle| _ = bundle.userns(100_000, 65_536), &[]);
-    for propagation in ["private", "rslave", "rshared", "unbindable"] {
+    for propagation in ["private", "rslave", "shared", "rshared", "unbindable"] {
         seen(&|bundle| _ = bundle.set("/linux/rootfsPropagation", json!(propagation)), &[]);
     }
 }
