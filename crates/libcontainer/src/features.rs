@@ -78,7 +78,7 @@ parts! {
 impl Features {
     /// The features of this build. Asks the kernel for nothing but the seccomp flags it takes.
     pub fn known() -> Features {
-        let intel_rdt = plan::knows("linux.intelRdt");
+        let intel_rdt = plan::performs("class of service");
         let (major, minor, patch) = seccomp::version();
         Features {
             oci_version_min: oci::OLDEST_VERSION,
@@ -111,7 +111,7 @@ impl Features {
                     flags: names::MEMORY_POLICY_FLAGS.names().collect(),
                 },
                 mount_extensions: MountExtensions { idmap: Enabled { enabled: true } },
-                net_devices: Enabled { enabled: plan::knows("linux.netDevices") },
+                net_devices: Enabled { enabled: plan::performs("network devices") },
             },
             annotations: Map::from([(
                 "io.github.seccomp.libseccomp.version".to_owned(),

@@ -4,6 +4,7 @@
 mod made;
 mod oom;
 mod rootless;
+mod tree;
 mod v1;
 mod v2;
 

@@ -55,6 +55,9 @@ impl Container {
             drop(self.child()); // it has ended, so that reaps it
             self.cgroup()?.remove()?;
         }
+        if let Some(class) = self.class()? {
+            class.remove()?;
+        }
         entry.remove()?;
         Ok(hook::poststop(&self.config.hooks.poststop, &self.oci_state("stopped", None)))
     }
