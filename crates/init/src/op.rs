@@ -136,9 +136,9 @@ operations! {
     /// anything else that is there is an error (EEXIST).
     8 Node { dir: Slot, name: Addr, mode: u32, device: u64, uid: u32, gid: u32, }
 
-    /// Makes the symlink `name` in directory `dir`, pointing to `target`. One that points there already is kept; with `replace`, anything
-    /// else but a directory is replaced, without it EEXIST is not an error.
-    9 Symlink { target: Addr, dir: Slot, name: Addr, replace: bool, }
+    /// Makes the symlink `name` in directory `dir`, pointing to `target`. One that points there already is kept. What becomes of
+    /// anything else of that name says `other`: [`LINK_KEEP`], [`LINK_REPLACE`] or [`LINK_REFUSE`].
+    9 Symlink { target: Addr, dir: Slot, name: Addr, other: u32, }
 
     /// Makes the attached mount `root` the process's root: `pivot_root` and the old root detached, or with `pivot` false
     /// (initramfs) `chroot`. The working directory is the new root. With `shared` the old root's mounts have peers on the
@@ -231,6 +231,13 @@ pub const ATTACH_DIRECTORY: u32 = 8;
 
 /// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
 pub const ATTACH_KEEP_MODE: u32 = 16;
+
+/// [`Op::Symlink`]: it is left as it is.
+pub const LINK_KEEP: u32 = 0;
+/// [`Op::Symlink`]: it is replaced, unless it is a directory (EISDIR).
+pub const LINK_REPLACE: u32 = 1;
+/// [`Op::Symlink`]: it is an error (EEXIST).
+pub const LINK_REFUSE: u32 = 2;
 
 /// [`Op::Filesystem`]: a parameter without a value.
 pub const PARAM_FLAG: u8 = 0;

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
 use crate::runtime::{START_SOCKET, program_of};
+use crate::spec::annotations;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
 use rustix::process::Signal;
@@ -65,7 +66,8 @@ impl Container {
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
         Ok(match contents {
             Contents::Record(record) => {
-                let config = record.parsed_config()?;
+                let mut config = record.parsed_config()?;
+                annotations::settle(&mut config);
                 Container::new(store, id, Some(record), config)
             }
             Contents::Unfinished => Container::new(store, id, None, Config::default()),

@@ -1,5 +1,7 @@
 //! Runtime: where containers live, and how new ones come to be.
 
+mod links;
+
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
 use crate::config::Config;
 use crate::container::Container;
@@ -120,6 +122,7 @@ impl Runtime {
         let procs = if location.is_v2() { 0 } else { location.hierarchies().len() as u16 };
         let filter = filter_of(config, None)?;
         let rootfs = bundle.rootfs();
+        let links = links::of(bundle)?;
         let input = Input {
             config,
             process,
@@ -129,7 +132,7 @@ impl Runtime {
             rootfs: &rootfs,
             cgroup: cgroups(&layout, &location, procs),
             filter: filter.as_ref(),
-            launch: LaunchFacts { barrier: true, ..LaunchFacts::default() },
+            launch: LaunchFacts { barrier: true, links: &links, ..LaunchFacts::default() },
         };
         plan::init(&input).map(Explanation::of)
     }
@@ -206,6 +209,7 @@ impl Runtime {
         }
 
         let home = crate::process::home(process, Some(config), &rootfs);
+        let links = links::of(bundle)?;
         let input = Input {
             config,
             process,
@@ -215,7 +219,7 @@ impl Runtime {
             rootfs: &rootfs,
             cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16),
             filter: filter.as_ref(),
-            launch: LaunchFacts { barrier, home: home.as_deref(), ..launch.facts() },
+            launch: LaunchFacts { barrier, home: home.as_deref(), links: &links, ..launch.facts() },
         };
         let plan = plan::init(&input)?;
         skipped.extend(plan.warnings.iter().cloned());

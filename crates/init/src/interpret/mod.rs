@@ -107,7 +107,7 @@ impl Run {
             Op::Attach { tree, root, path, flags } => self.attach(tree, root, path, flags)?,
             Op::Filesystem { kind, params, attrs } => return self.filesystem(kind, params, attrs),
             Op::Node { dir, name, mode, device, uid, gid } => self.node(dir, name, mode, device, (uid, gid))?,
-            Op::Symlink { target, dir, name, replace } => self.symlink(target, dir, name, replace)?,
+            Op::Symlink { target, dir, name, other } => self.symlink(target, dir, name, other)?,
             Op::Enter { root, pivot, shared } => self.enter(root, pivot, shared)?,
             Op::Mask { root, path, null, dir, own } => self.mask(root, path, null, dir, own)?,
             Op::Readonly { root, path, own } => self.readonly(root, path, own)?,

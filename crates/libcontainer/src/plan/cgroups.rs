@@ -4,7 +4,7 @@ use super::builder::{Arg, Builder, origin};
 use super::mounts::Target;
 use super::{MountAttr, OpenWhat};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, Op, PARAM_FLAG, PARAM_STRING};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, LINK_KEEP, Op, PARAM_FLAG, PARAM_STRING};
 use libc::CLONE_NEWCGROUP;
 
 /// Writes the process into each hierarchy that the clone cannot enter (v1), then makes the cgroup namespace, whose
@@ -73,7 +73,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
         if name.contains(',') {
             for part in name.split(',') {
                 let (text, part) = (b.string(name), b.string(part));
-                b.step(origin(), Op::Symlink { target: text, dir: top, name: part, replace: false });
+                b.step(origin(), Op::Symlink { target: text, dir: top, name: part, other: LINK_KEEP });
             }
         }
     }

@@ -85,6 +85,8 @@ pub struct LaunchFacts<'a> {
     pub extra_env: &'a [String],
     /// The home directory of the user by the container's /etc/passwd, for a process without HOME.
     pub home: Option<&'a str>,
+    /// What the sources of mounts with `copy-symlink` point to, by the mount's place in the config.
+    pub links: &'a [(usize, PathBuf)],
     /// The namespaces an exec joins (CLONE_NEW* bits).
     pub join: u64,
 }
