@@ -1,6 +1,9 @@
 //! Container: a handle to one container, and what can be done with it.
 
 mod delete;
+pub(crate) mod notify;
+
+pub use notify::NotifySocket;
 
 use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
 use crate::config::{Config, Resources};
@@ -56,11 +59,14 @@ pub struct Container {
     held: Option<Unlocked>,
     /// The record is the one that this handle has written, which nobody but a delete changes.
     is_of_ours: bool,
+    /// Where its program says that it is ready, from `run` until somebody asks for it.
+    notify: Option<NotifySocket>,
 }
 
 impl Container {
     fn new(store: &Store, id: Id, record: Option<Box<Record>>, config: Config) -> Container {
-        Container { store: store.clone(), id, record, config, skipped: Vec::new(), held: None, is_of_ours: false }
+        let (skipped, held, is_of_ours, notify) = (Vec::new(), None, false, None);
+        Container { store: store.clone(), id, record, config, skipped, held, is_of_ours, notify }
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
@@ -82,9 +88,10 @@ impl Container {
         config: Config,
         skipped: Vec<String>,
         held: Option<Unlocked>,
+        notify: Option<NotifySocket>,
     ) -> Container {
         let is_of_ours = record.phase == Phase::Started && held.is_some();
-        Container { skipped, held, is_of_ours, ..Container::new(store, id, Some(Box::new(record)), config) }
+        Container { skipped, held, is_of_ours, notify, ..Container::new(store, id, Some(Box::new(record)), config) }
     }
 
     /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to
@@ -194,8 +201,14 @@ impl Container {
     /// [`Kind::WrongState`] where it is not created; [`Kind::Program`] or [`Kind::Hook`] where the program or a startContainer hook failed.
     /// A failing poststart hook stops the container.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(|_| Ok(None))
+    }
+
+    /// Starts with what `listen` makes once it is sure that nobody else does.
+    fn start_with(&mut self, listen: impl FnOnce(&Entry) -> Result<Option<NotifySocket>>) -> Result<()> {
         let entry = self.lock()?;
         self.may_start()?;
+        self.notify = listen(&entry)?;
         let mut message = [0u8; 512];
         let asked = socket::connect_in(entry.dir(), START_SOCKET)
             .and_then(|connection| rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message)));

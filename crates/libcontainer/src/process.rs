@@ -27,6 +27,9 @@ pub struct Launch {
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
+    /// The program gets a socket for sd_notify(3), `$NOTIFY_SOCKET`: see [`Container::notify_socket`](crate::Container::notify_socket). Not for
+    /// a process that joins a container.
+    pub notify: bool,
     /// A file that gets the process's pid, in decimal and without a newline.
     pub pid_file: Option<PathBuf>,
     /// A socket that gets a pidfd of the process.

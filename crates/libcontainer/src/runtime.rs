@@ -4,7 +4,7 @@ mod links;
 
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
 use crate::config::Config;
-use crate::container::Container;
+use crate::container::{Container, NotifySocket, notify};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::launch::{self, Launched, hook};
@@ -143,13 +143,14 @@ impl Runtime {
         let host = host_for(bundle)?;
         check_rootfs(bundle)?;
         let entry = self.store.create(&id)?;
-        let mut making = Making { entry: Some(entry), cgroup: None };
+        let mut making = Making { entry: Some(entry), cgroup: None, notify: None };
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
             Ok((record, launched, skipped)) => {
+                let notify = making.notify.take();
                 let held = making.keep().map(Entry::unlock).transpose()?;
                 let config = Config::clone(bundle.spec());
-                Ok((Container::made(&self.store, id, record, config, skipped, held), launched))
+                Ok((Container::made(&self.store, id, record, config, skipped, held, notify), launched))
             }
             Err(error) => {
                 let error = making.undo(error);
@@ -179,7 +180,6 @@ impl Runtime {
         barrier: bool,
     ) -> Result<(Record, Launched, Vec<String>)> {
         let config: &Config = bundle.spec();
-        let process = process_of(config)?;
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
         let layout = Layout::detect()?;
@@ -194,6 +194,13 @@ impl Runtime {
         record.cgroup = serde_json::to_value(&location).unwrap_or_default();
         // The record comes before the cgroup: only it could find what a kill from here on leaves behind.
         making.write(&record)?;
+
+        let with_notify = launch.notify.then(|| notify::prepare(making.entry()?, config)).transpose()?;
+        let config = with_notify.as_ref().unwrap_or(config);
+        let process = process_of(config)?;
+        if launch.notify && !barrier {
+            making.notify = Some(NotifySocket::bind(making.entry()?)?);
+        }
 
         let default_resources = crate::config::Resources::default();
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
@@ -225,7 +232,7 @@ impl Runtime {
         skipped.extend(plan.warnings.iter().cloned());
         let start_socket = match barrier {
             true => Some(
-                crate::sys::socket::listen_in(making.dir()?, START_SOCKET)
+                crate::sys::socket::listen_in(making.entry()?.dir(), START_SOCKET)
                     .map_err(|errno| Error::sys("make the start socket", errno))?,
             ),
             false => None,
@@ -285,6 +292,7 @@ pub(crate) const START_SOCKET: &str = "start.sock";
 struct Making {
     entry: Option<Entry>,
     cgroup: Option<Cgroup>,
+    notify: Option<NotifySocket>,
 }
 
 impl Making {
@@ -295,9 +303,8 @@ impl Making {
         }
     }
 
-    fn dir(&self) -> Result<BorrowedFd<'_>> {
-        let gone = || Error::new(Kind::NotFound, "container does not exist");
-        self.entry.as_ref().map(Entry::dir).ok_or_else(gone)
+    fn entry(&self) -> Result<&Entry> {
+        self.entry.as_ref().ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))
     }
 
     fn keep(self) -> Option<Entry> {
