@@ -182,9 +182,9 @@ operations! {
     /// program is then killed) is a failure. `spec` is the address of a [`HookSpec`].
     19 Hook { spec: Addr, }
 
-    /// Says [`crate::wire::CREATED`], waits for the parent's go, closes the conversation and everything else but `listener`
-    /// and the first `keep` descriptors, then accepts one connection on `listener` (a `SOCK_SEQPACKET` socket), which is the conversation from then on.
-    20 Barrier { listener: Slot, keep: u32, }
+    /// Says [`crate::wire::CREATED`], waits for the parent's go, closes the conversation and everything else but `listener`,
+    /// the first `keep` descriptors and the outputs of hooks that are to come (or [`Slot::NONE`]), then accepts one connection on `listener` (a `SOCK_SEQPACKET` socket), which is the conversation from then on.
+    20 Barrier { listener: Slot, keep: u32, stdout: Slot, stderr: Slot, }
 
     /// Looks for the program: `candidates` is a null-terminated array of paths. The first that may be executed and is a
     /// regular file is remembered for [`Op::Exec`]. Fails with EACCES if one was found that may not, else ENOENT.
@@ -256,6 +256,10 @@ pub struct HookSpec {
     pub envp: Addr,
     /// Milliseconds; 0 waits for ever.
     pub timeout: u64,
+    /// The [`Slot`] of what becomes standard output, [`Slot::NONE`] for the process's own.
+    pub stdout: u64,
+    /// The same for standard error.
+    pub stderr: u64,
     /// The state as JSON up to the pid.
     pub before_pid: Bytes,
     /// The state from after the pid on.

@@ -246,7 +246,7 @@ impl Container {
             return Ok(());
         }
         let state = self.oci_state("running", Some(self.pid())).to_json();
-        hook::run_all("poststart", hooks, &state, self.bundle()).inspect_err(|_| {
+        hook::run_all("poststart", &self.config, hooks, &state, self.bundle()).inspect_err(|_| {
             let _ = self.kill_everything(); // the hook's failure is the one to tell
         })
     }

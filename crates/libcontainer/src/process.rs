@@ -302,7 +302,7 @@ fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
 }
 
 /// Sends a pidfd to the socket of a caller who asked for one.
-fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
     let failed = |errno| Error::sys(format!("send the pidfd to {path:?}"), errno);
     let socket = socket::connect(path, SocketType::STREAM).map_err(failed)?;
     socket::send_fd(socket.as_fd(), b"pidfd", pidfd).map_err(failed)

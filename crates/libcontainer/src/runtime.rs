@@ -1,6 +1,7 @@
 //! Runtime: where containers live, and how new ones come to be.
 
 mod links;
+mod owner;
 
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
 use crate::config::Config;
@@ -9,9 +10,9 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::launch::{self, Launched, hook};
 use crate::plan::{self, Cgroups, Explanation, Input, LaunchFacts};
-use crate::process::{Child, Launch};
+use crate::process::{Child, Launch, send_pidfd};
 use crate::seccomp::Filter;
-use crate::spec::Bundle;
+use crate::spec::{Bundle, annotations};
 use crate::state::oci::State;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -162,8 +163,10 @@ impl Runtime {
                     bundle: bundle.dir(),
                     annotations: &bundle.spec().annotations,
                 };
-                for hook in &bundle.spec().hooks.poststop {
-                    let _ = hook::run_all("poststop", std::slice::from_ref(hook), &state.to_json(), bundle.dir());
+                let config: &Config = bundle.spec();
+                for hook in &config.hooks.poststop {
+                    let hook = std::slice::from_ref(hook);
+                    let _ = hook::run_all("poststop", config, hook, &state.to_json(), bundle.dir());
                 }
                 Err(error)
             }
@@ -205,9 +208,15 @@ impl Runtime {
         let default_resources = crate::config::Resources::default();
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
-        let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
+        let owner = owner::of_cgroup(config, process);
+        let options = Options { rootless, devices: !(in_user_namespace && rootless), owner };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
-        let cgroup_entry = cgroup.entry()?;
+        let mut cgroup_entry = cgroup.entry()?;
+        if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {
+            let field = || annotations::field(annotations::DELEGATE_CGROUP);
+            cgroup_entry.delegation =
+                Some(cgroup.delegate(below, owner::host_uid(config, 0)).map_err(|error| error.field(field()))?);
+        }
         let mut skipped = cgroup.limits_skipped().to_vec();
         if *cgroup.location() != location {
             // Rootless, some hierarchies were not to be had.
@@ -224,7 +233,13 @@ impl Runtime {
             id: id.as_str(),
             bundle: bundle.dir(),
             rootfs: &rootfs,
-            cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16),
+            cgroup: Cgroups {
+                delegation: cgroup_entry
+                    .delegation
+                    .as_ref()
+                    .map(|below| (below.subtree.len() as u16, below.controllers.clone())),
+                ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16)
+            },
             filter: filter.as_ref(),
             launch: LaunchFacts { barrier, home: home.as_deref(), links: &links, ..launch.facts() },
         };
@@ -266,7 +281,11 @@ impl Runtime {
             },
         )?;
         record.phase = if barrier { Phase::Created } else { Phase::Started };
-        let told = making.write(&record).and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()));
+        let receiver = annotations::asked(config, annotations::PIDFD_RECEIVER);
+        let told = making
+            .write(&record)
+            .and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()))
+            .and_then(|()| receiver.map_or(Ok(()), |path| send_pidfd(Path::new(path), launched.pidfd.as_fd())));
         match told.and_then(|()| launched.release()) {
             Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {
@@ -364,7 +383,7 @@ pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<
 pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16) -> Cgroups {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let v1 = location.hierarchies().iter().filter(|h| !h.is_v2()).map(|h| (name(&h.mount), h.path.clone())).collect();
-    Cgroups { procs, unified: layout.is_v2(), v1 }
+    Cgroups { procs, unified: layout.is_v2(), v1, ..Cgroups::default() }
 }
 
 fn check_rootfs(bundle: &Bundle) -> Result<()> {

@@ -104,7 +104,12 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     }
     if let Some(uid) = options.owner {
         for place in applier.places.iter().filter(|place| place.hierarchy.is_v2()) {
-            hand_over(&place.dir, uid)?;
+            match hand_over(&place.dir, uid) {
+                Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
+                    applier.skipped.push(error.to_string());
+                }
+                given => given?,
+            }
         }
     }
 
@@ -195,7 +200,7 @@ fn inherit_cpuset(path: &Path, mount: &Path, untouched: bool) -> Result<[String;
 }
 
 /// Gives the cgroup and the files which the kernel says belong to whoever manages it (cgroups(7), "delegation") to `uid`.
-fn hand_over(dir: &Dir, uid: u32) -> Result<()> {
+pub(super) fn hand_over(dir: &Dir, uid: u32) -> Result<()> {
     let list = "/sys/kernel/cgroup/delegate";
     let names = std::fs::read_to_string(list).map_err(|e| Error::io(format!("read \"{list}\""), &e).object(list))?;
     let owner = rustix::fs::Uid::from_raw(uid);

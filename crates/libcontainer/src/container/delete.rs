@@ -61,6 +61,7 @@ impl Container {
         let each = |(i, one)| {
             hook::run_all(
                 &format!("poststop (of hooks.poststop[{i}])"),
+                &self.config,
                 std::slice::from_ref(one),
                 &state,
                 self.bundle(),

@@ -1,29 +1,50 @@
 //! Hooks that run in the runtime's own namespaces.
 
-use crate::config::Hook;
+use crate::config::{Config, Hook};
 use crate::error::{Error, Kind, Result};
+use crate::spec::annotations;
 use crate::sys::clone::{Program, Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Runs hooks in their order, each with `state` on its standard input; the first failure ends it.
-pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
+/// Runs hooks of `config` in their order, each with `state` on its standard input; the first failure ends it.
+pub(crate) fn run_all(name: &str, config: &Config, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let [stdout, stderr] = [annotations::HOOKS_STDOUT, annotations::HOOKS_STDERR].map(|name| {
+        let path = annotations::asked(config, name).map(Path::new);
+        let failed = |errno| {
+            Error::sys(format!("open {path:?} for the hooks' output", path = path.unwrap_or(Path::new(""))), errno)
+        };
+        path.map(output).transpose().map_err(|errno| failed(errno).field(annotations::field(name)))
+    });
+    let (stdout, stderr) = (stdout?, stderr?);
+    let number = |fd: &Option<OwnedFd>, own| fd.as_ref().map_or(own, AsRawFd::as_raw_fd);
     for (i, hook) in hooks.iter().enumerate() {
-        run(hook, state, cwd).map_err(|error| {
+        run(hook, state, cwd, [number(&stdout, 1), number(&stderr, 2)]).map_err(|error| {
             error.context(format_args!("error running {name} hook #{i}")).field(format!("hooks.{name}[{i}]"))
         })?;
     }
     Ok(())
 }
 
-fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
+/// A file to append to, above the standard streams.
+pub(super) fn output(path: &Path) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
+    if file.as_raw_fd() > 2 { Ok(file) } else { rustix::io::fcntl_dupfd_cloexec(&file, 3) }
+}
+
+fn run(hook: &Hook, state: &str, cwd: &Path, [stdout, stderr]: [RawFd; 2]) -> Result<()> {
     let failed = |errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
     let text = |text: &[u8]| CString::new(text).map_err(|_| failed(Errno::INVAL));
     let path = text(hook.path.as_bytes())?;
@@ -48,7 +69,7 @@ fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
         env: &env,
         cwd: Some(&cwd),
         keep: &[],
-        stdio: [input.as_raw_fd(), 1, 2],
+        stdio: [input.as_raw_fd(), stdout, stderr],
         preserve: 0,
         group: false,
     })

@@ -53,7 +53,7 @@ fn run(_: &Globals, _: &Given) -> Outcome {
 
 /// Annotations by which a config asks for more than its fields show. Engines that pass on annotations of strangers
 /// filter these.
-const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.systemd.property.", "org.criu.config"];
+const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.systemd.property.", "org.criu.config", "run.oci."];
 
 fn features() -> Value {
     let mut mount_options: Vec<_> = libcontainer::plan::options::known().collect();
