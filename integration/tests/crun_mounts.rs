@@ -22,10 +22,17 @@ fn copy_symlink_makes_the_symlink_again() {
     bundle.bind(&dir.join("link"), "/top", &["copy-symlink", "ro"]);
     bundle.bind(&dir.join("kept"), "/etc/kept", &["copy-symlink"]);
     bundle.bind(&dir.join("file"), "/plain", &["copy-symlink"]);
-    let script = "for l in /made/for/it/link /top /etc/kept; do readlink $l; done; cat /plain; echo; grep -c ' /plain ' /proc/self/mountinfo; \
+    // What is mounted on it goes where it leads.
+    symlink("/etc", dir.join("up")).unwrap();
+    bundle.mount("/tmp", "tmpfs", "tmpfs", &[]).bind(&dir.join("up"), "/tmp/up", &["copy-symlink"]);
+    bundle.bind(&dir.join("file"), "/tmp/up/below", &[]);
+    let script = "cat /etc/below; echo; for l in /made/for/it/link /top /etc/kept; do readlink $l; done; cat /plain; echo; grep -c ' /plain ' /proc/self/mountinfo; \
                   grep -c -e /top -e kept -e /it/link /proc/self/mountinfo";
     let seen = rt.sh(&mut bundle, script);
-    assert_eq!(seen.stdout, "../nowhere/else\n../nowhere/else\n/to/be/kept\nfrom the host\n1\n0\n", "{seen}");
+    assert_eq!(
+        seen.stdout, "from the host\n../nowhere/else\n../nowhere/else\n/to/be/kept\nfrom the host\n1\n0\n",
+        "{seen}"
+    );
 }
 
 #[test]

@@ -20,14 +20,12 @@ pub(crate) fn run_all(name: &str, config: &Config, hooks: &[Hook], state: &str, 
     if hooks.is_empty() {
         return Ok(());
     }
-    let [stdout, stderr] = [annotations::HOOKS_STDOUT, annotations::HOOKS_STDERR].map(|name| {
-        let path = annotations::asked(config, name).map(Path::new);
-        let failed = |errno| {
-            Error::sys(format!("open {path:?} for the hooks' output", path = path.unwrap_or(Path::new(""))), errno)
-        };
-        path.map(output).transpose().map_err(|errno| failed(errno).field(annotations::field(name)))
-    });
-    let (stdout, stderr) = (stdout?, stderr?);
+    let open = |name| {
+        let Some(path) = annotations::asked(config, name) else { return Ok(None) };
+        let failed = |errno| Error::sys(format!("open {path:?} for the hooks' output"), errno);
+        output(Path::new(path)).map(Some).map_err(|errno| failed(errno).field(annotations::field(name)))
+    };
+    let (stdout, stderr) = (open(annotations::HOOKS_STDOUT)?, open(annotations::HOOKS_STDERR)?);
     let number = |fd: &Option<OwnedFd>, own| fd.as_ref().map_or(own, AsRawFd::as_raw_fd);
     for (i, hook) in hooks.iter().enumerate() {
         run(hook, state, cwd, [number(&stdout, 1), number(&stderr, 2)]).map_err(|error| {

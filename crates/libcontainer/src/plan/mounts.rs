@@ -96,6 +96,8 @@ fn copy_symlink(b: &mut Builder<'_>, target: &Target<'_>, link: &Path) {
     let why = || origin(target.field.clone(), format!("make the symlink {:?} to {link:?}", target.destination));
     let path = inside(target.destination);
     let (parent, name) = path.rsplit_once('/').unwrap_or((".", &path));
+    // Where the symlink leads is to be seen from the root.
+    b.fresh.remove(parent);
     let (root, parent) = (b.root, b.string(parent));
     let dir = b.step_to_slot(why(), Op::MakeDirs { root, path: parent, mode: 0o755 });
     let (link, name) = (b.string(link), b.string(name));
