@@ -1,6 +1,7 @@
 //! Runtime: where containers live, and how new ones come to be.
 
 mod links;
+mod making;
 mod owner;
 
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
@@ -11,10 +12,12 @@ use crate::host::Host;
 use crate::launch::{self, Launched, hook};
 use crate::plan::{self, Cgroups, Explanation, Input, LaunchFacts};
 use crate::process::{Child, Launch, send_pidfd};
+use crate::resctrl::{Claim, Group};
 use crate::seccomp::Filter;
 use crate::spec::{Bundle, annotations};
 use crate::state::oci::State;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use making::Making;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
@@ -144,7 +147,7 @@ impl Runtime {
         let host = host_for(bundle)?;
         check_rootfs(bundle)?;
         let entry = self.store.create(&id)?;
-        let mut making = Making { entry: Some(entry), cgroup: None, notify: None };
+        let mut making = Making { entry: Some(entry), ..Making::default() };
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
             Ok((record, launched, skipped)) => {
@@ -195,8 +198,12 @@ impl Runtime {
         record.rootless = rootless;
         record.systemd = self.driver == Driver::Systemd;
         record.cgroup = serde_json::to_value(&location).unwrap_or_default();
-        // The record comes before the cgroup: only it could find what a kill from here on leaves behind.
+        let place = |rdt| Claim::of(Group::of(host.resctrl.as_deref(), rdt, id.as_str())?, rdt);
+        let claim = config.linux.intel_rdt.as_ref().map(place).transpose()?;
+        record.resctrl = serde_json::to_value(claim.as_ref().map(Claim::group)).unwrap_or_default();
+        // The record comes before cgroup and class: only it could find what a kill from here on leaves behind.
         making.write(&record)?;
+        making.class = claim.map(Claim::make).transpose()?;
 
         let with_notify = launch.notify.then(|| notify::prepare(making.entry()?, config)).transpose()?;
         let config = with_notify.as_ref().unwrap_or(config);
@@ -308,53 +315,17 @@ impl Runtime {
 /// The socket in a container's directory on which its init waits for `start`.
 pub(crate) const START_SOCKET: &str = "start.sock";
 
-/// What exists of a container while it is made, so that an error can undo it.
-struct Making {
-    entry: Option<Entry>,
-    cgroup: Option<Cgroup>,
-    notify: Option<NotifySocket>,
-}
-
-impl Making {
-    fn write(&self, record: &Record) -> Result<()> {
-        match &self.entry {
-            Some(entry) => entry.write(record),
-            None => Ok(()),
-        }
-    }
-
-    fn entry(&self) -> Result<&Entry> {
-        self.entry.as_ref().ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))
-    }
-
-    fn keep(self) -> Option<Entry> {
-        self.entry
-    }
-
-    /// The child is gone already. What cannot be removed is said beside the error that led here.
-    fn undo(mut self, error: Error) -> Error {
-        let mut left = Vec::new();
-        if let Some(Err(cgroup)) = self.cgroup.take().map(|cgroup| cgroup.remove()) {
-            left.push(cgroup.to_string());
-        }
-        if let Some(Err(entry)) = self.entry.take().map(Entry::remove) {
-            left.push(entry.to_string());
-        }
-        if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) }
-    }
-}
-
 /// Facts of the machine, as many as this config asks for.
 pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
     let mut host = Host::read()?;
     if let Some(process) = &bundle.spec().process {
-        complete_host(&mut host, process, bundle.spec());
+        complete_host(&mut host, process, bundle.spec())?;
     }
     Ok(host)
 }
 
 /// Reads the facts that only some configs depend on.
-pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) {
+pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) -> Result<()> {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
     if label(&process.apparmor_profile) || label(&process.selinux_label) {
         host.read_security_modules();
@@ -362,6 +333,10 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
     if config.linux.namespaces.iter().any(|n| n.kind == "user") {
         host.read_limits(process.rlimits.iter().filter_map(|limit| crate::spec::names::RLIMITS.get(&limit.kind)));
     }
+    if config.linux.intel_rdt.is_some() {
+        host.read_resctrl().map_err(|error| error.field("linux.intelRdt"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn process_of(config: &Config) -> Result<&crate::config::Process> {
