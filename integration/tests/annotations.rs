@@ -6,7 +6,7 @@ use integration::seccomp_agent::{Agent, answer, notified};
 use integration::{Bundle, Runtime, json};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn annotate(bundle: &mut Bundle, name: &str, value: &str) {
     bundle.config["annotations"][name] = json!(value);
@@ -208,6 +208,13 @@ fn a_delegated_cgroup_is_the_containers_to_manage() {
     let below = cgroup(&rt).join("payload/init");
     assert_eq!(fs::read_to_string(below.join("cgroup.procs")).unwrap().trim(), container.pid().to_string());
     assert_eq!(fs::metadata(&below).unwrap().uid(), 700_000);
+    // All controllers that the machine has for version 2, down to its place.
+    let file = |dir: &Path, name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    let all = file(Path::new("/sys/fs/cgroup/unified"), "cgroup.controllers");
+    let (top, middle) = (cgroup(&rt), cgroup(&rt).join("payload"));
+    assert_eq!(file(&top, "cgroup.subtree_control"), all);
+    assert_eq!(file(&middle, "cgroup.subtree_control"), all);
+    assert_eq!(file(&below, "cgroup.controllers"), all);
     assert_eq!(container.sh("echo joined").word(), "joined");
     let pids: Vec<i32> = serde_json::from_str(&container.verb(&["ps", "--format", "json"]).ok()).unwrap();
     assert_eq!(pids, [container.pid()]);

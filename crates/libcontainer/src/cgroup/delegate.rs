@@ -1,6 +1,7 @@
 //! A cgroup below the container's, which the container manages itself: its process moves there, with all controllers. The limits stay
 //! above, out of its reach. Version 2 only: version 1 has no safe delegation (cgroups(7)).
 
+use super::apply::enable_all;
 use super::dir::Dir;
 use super::{Cgroup, create, location};
 use crate::error::{Error, Kind, Result};
@@ -28,6 +29,7 @@ impl Cgroup {
         let Some(hierarchy) = self.location.hierarchies.first().filter(|_| self.location.is_v2()) else {
             return Err(Error::new(Kind::Unsupported, "a cgroup can be delegated on cgroup v2 only"));
         };
+        enable_all(hierarchy);
         let mut here = hierarchy.path.clone();
         let dir = Dir::at(&here);
         let controllers = dir
