@@ -1,8 +1,9 @@
 //! Hooks that run in the runtime's own namespaces.
 
-use crate::config::{Config, Hook};
+use crate::config::Hook;
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
+use crate::state::oci::State;
 use crate::sys::clone::{Program, Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
@@ -10,29 +11,27 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Runs hooks of `config` in their order, each with `state` on its standard input; the first failure ends it.
-pub(crate) fn run_all(name: &str, config: &Config, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
-    if hooks.is_empty() {
-        return Ok(());
-    }
-    let open = |name| {
-        let Some(path) = annotations::asked(config, name) else { return Ok(None) };
-        let failed = |errno| Error::sys(format!("open {path:?} for the hooks' output"), errno);
-        output(Path::new(path)).map(Some).map_err(|errno| failed(errno).field(annotations::field(name)))
-    };
-    let (stdout, stderr) = (open(annotations::HOOKS_STDOUT)?, open(annotations::HOOKS_STDERR)?);
-    let number = |fd: &Option<OwnedFd>, own| fd.as_ref().map_or(own, AsRawFd::as_raw_fd);
-    for (i, hook) in hooks.iter().enumerate() {
-        run(hook, state, cwd, [number(&stdout, 1), number(&stderr, 2)]).map_err(|error| {
+/// Runs hooks in their order, each with `state` on its standard input; the first failure ends it.
+pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &State<'_>) -> Result<()> {
+    each(name, hooks, state).collect()
+}
+
+/// Runs the poststop hooks, each whatever became of those before it (runtime.md#lifecycle); the failures, in words.
+pub(crate) fn poststop(hooks: &[Hook], state: &State<'_>) -> Vec<String> {
+    each("poststop", hooks, state).filter_map(Result::err).map(|failure| failure.to_string()).collect()
+}
+
+fn each<'a>(name: &'a str, hooks: &'a [Hook], state: &'a State<'_>) -> impl Iterator<Item = Result<()>> + 'a {
+    hooks.iter().enumerate().map(move |(i, hook)| {
+        run(hook, state).map_err(|error| {
             error.context(format_args!("error running {name} hook #{i}")).field(format!("hooks.{name}[{i}]"))
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 /// A file to append to, above the standard streams.
@@ -42,7 +41,15 @@ pub(super) fn output(path: &Path) -> std::result::Result<OwnedFd, Errno> {
     if file.as_raw_fd() > 2 { Ok(file) } else { rustix::io::fcntl_dupfd_cloexec(&file, 3) }
 }
 
-fn run(hook: &Hook, state: &str, cwd: &Path, [stdout, stderr]: [RawFd; 2]) -> Result<()> {
+fn run(hook: &Hook, state: &State<'_>) -> Result<()> {
+    let open = |name| {
+        let Some(path) = annotations::value(state.annotations, name) else { return Ok(None) };
+        let failed = |errno| Error::sys(format!("open {path:?} for the hooks' output"), errno);
+        output(Path::new(path)).map(Some).map_err(|errno| failed(errno).field(annotations::field(name)))
+    };
+    let outputs = [open(annotations::HOOKS_STDOUT)?, open(annotations::HOOKS_STDERR)?];
+    let [stdout, stderr] = [1, 2].map(|own| outputs[own as usize - 1].as_ref().map_or(own, AsRawFd::as_raw_fd));
+    let (state, cwd) = (state.to_json(), state.bundle);
     let failed = |errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
     let text = |text: &[u8]| CString::new(text).map_err(|_| failed(Errno::INVAL));
     let path = text(hook.path.as_bytes())?;

@@ -31,8 +31,8 @@ impl Making {
         self.entry
     }
 
-    /// The child is gone already. What cannot be removed is said beside the error that led here.
-    pub fn undo(mut self, error: Error) -> Error {
+    /// The child is gone already. What cannot be removed is to be said beside the error that led here.
+    pub fn undo(mut self) -> Vec<String> {
         let mut left = Vec::new();
         if let Some(Err(cgroup)) = self.cgroup.take().map(|cgroup| cgroup.remove()) {
             left.push(cgroup.to_string());
@@ -43,6 +43,6 @@ impl Making {
         if let Some(Err(entry)) = self.entry.take().map(Entry::remove) {
             left.push(entry.to_string());
         }
-        if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) }
+        left
     }
 }

@@ -1,6 +1,6 @@
 //! Annotations by which a config asks for more than its fields can say. The names are crun's; engines set them.
 
-use crate::config::Config;
+use crate::config::{Config, Map};
 
 /// The groups of the caller stay, and `additionalGids` are not set. Any value.
 pub const KEEP_ORIGINAL_GROUPS: &str = "run.oci.keep_original_groups";
@@ -20,9 +20,14 @@ pub const MOUNT_CONTEXT_TYPE: &str = "run.oci.mount_context_type";
 /// What [`MOUNT_CONTEXT_TYPE`] can be, the default first: mount(8), "context".
 pub const MOUNT_CONTEXT_TYPES: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
 
-/// The value of an annotation; an empty one asks for nothing.
+/// The value of an annotation of a config; an empty one asks for nothing.
 pub fn asked<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
-    config.annotations.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    value(&config.annotations, name)
+}
+
+/// The value of one of `annotations`; an empty one asks for nothing.
+pub fn value<'a>(annotations: &'a Map<String>, name: &str) -> Option<&'a str> {
+    annotations.get(name).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// How an annotation is called in errors.
