@@ -31,9 +31,12 @@ fn default_config() -> Config {
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
+    explain_in(Cgroups { unified: true, ..Cgroups::default() }, config, host, launch)
+}
+
+fn explain_in(cgroup: Cgroups, config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
     let process = config.process.as_ref().unwrap();
     let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
-    let cgroup = Cgroups { procs: 0, unified: true, v1: Vec::new() };
     let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
     let compile = if launch.join == 0 { plan::init } else { plan::exec };
     Explanation::of(compile(&input).unwrap()).to_string()
@@ -85,6 +88,22 @@ fn a_class_of_service_is_entered_before_any_hook() {
         let act = r#"meanwhile the parent puts it into "/resctrl/gold" and "/resctrl/gold/mon_groups/golden""#;
         let (_, after) = text.split_once(act).unwrap_or_else(|| panic!("{text}"));
         assert!(join != 0 || after.contains("runs the prestart and createRuntime hooks"), "{text}");
+    }
+}
+
+#[test]
+fn a_delegated_cgroup_passes_its_controllers_on_once_it_is_left() {
+    let mut config = default_config();
+    config.linux.namespaces.push(libcontainer::config::Namespace { kind: "cgroup".into(), path: None });
+    let delegation = Some((2, vec!["cpu".to_owned(), "pids".to_owned()]));
+    let cgroup = Cgroups { unified: true, delegation, ..Cgroups::default() };
+    let text = explain_in(cgroup, &config, &host(), LaunchFacts::default());
+    let passes = |name: &str| format!("pass on the controller {name:?}");
+    let order = ["make a cgroup namespace".to_owned(), "move to the delegated cgroup".to_owned()];
+    let order = order.into_iter().chain([passes("cpu"), passes("pids"), passes("cpu"), passes("pids")]);
+    let mut rest = text.as_str();
+    for step in order {
+        rest = rest.split_once(&step).unwrap_or_else(|| panic!("{step} in {text}")).1;
     }
 }
 
