@@ -131,6 +131,18 @@ fn a_container_with_network_devices() {
 }
 
 #[test]
+fn a_mount_label_is_of_the_type_asked_for() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.linux.mount_label = Some("u:r:t:s0".to_owned());
+    let text = explain(&config, &host, LaunchFacts::default());
+    assert!(text.contains(" context u:r:t:s0"), "{text}");
+    config.annotations.insert("run.oci.mount_context_type".to_owned(), "rootcontext".to_owned());
+    let text = explain(&config, &host, LaunchFacts::default());
+    assert!(text.contains(" rootcontext u:r:t:s0") && !text.contains(" context u:r:t:s0"), "{text}");
+}
+
+#[test]
 fn the_same_input_gives_the_same_plan() {
     let (config, host) = (default_config(), host());
     assert_eq!(explain(&config, &host, LaunchFacts::default()), explain(&config, &host, LaunchFacts::default()));
