@@ -116,12 +116,14 @@ fn delete_force_of_nothing_succeeds() {
 }
 
 #[test]
-fn delete_of_a_created_container() {
+fn delete_of_a_created_container_needs_force() {
     let rt = Runtime::new();
     let bundle = rt.bundle();
     let container = rt.create(&bundle);
     let init = container.pid();
-    container.verb(&["delete"]).ok();
+    container.verb(&["delete"]).exits(1).says("that is not stopped: created").one_line();
+    assert_eq!((container.status().as_str(), container.pid()), ("created", init), "it had no effect");
+    container.verb(&["delete", "--force"]).ok();
     assert!(!proc::alive(init), "the waiting init goes with its container");
     container.verb(&["state"]).exits(1).says("container does not exist");
 }

@@ -13,10 +13,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 impl Container {
-    /// Removes a stopped container and all that `create` made; with `force` a running one is killed first.
+    /// Removes a stopped container and all that `create` made; with `force` what still lives of it is killed first.
     ///
     /// # Errors
-    /// [`Kind::WrongState`] for a running container without `force`. A failing poststop hook is no error (runtime.md): it is
+    /// [`Kind::WrongState`] without `force` for a container that is not stopped, also for one that is not started yet
+    /// (runtime.md#delete). A failing poststop hook is no error (runtime.md): it is
     /// returned as the warnings.
     pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
         let entry = match self.held.take() {
@@ -39,7 +40,7 @@ impl Container {
         }
         let creator_is_gone = self.record.as_ref().is_some_and(|record| record.phase == Phase::Creating);
         let status = if creator_is_gone { Status::Stopped } else { self.status()? };
-        if status != Status::Stopped && status != Status::Created && !force {
+        if status != Status::Stopped && !force {
             return Err(self.not_stopped(status));
         }
         if creator_is_gone {
