@@ -12,7 +12,8 @@ use std::path::Path;
 pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, extra: i32) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
-            let state = state(launch, pid).to_json();
+            // As the specification has it (runtime.md#state): the environment is made, step 2 of the lifecycle is over.
+            let state = State { status: "created", ..state(launch, pid) }.to_json();
             let hooks = &launch.config.hooks;
             hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
             hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)

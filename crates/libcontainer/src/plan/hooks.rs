@@ -19,7 +19,8 @@ pub(super) fn runtime(b: &mut Builder<'_>) -> Result<()> {
 /// createContainer: in the container's namespaces, before its root; their paths are the host's.
 pub(super) fn create_container(b: &mut Builder<'_>) -> Result<()> {
     let hooks = &b.input.config.hooks;
-    each(b, &hooks.create_container, "createContainer", "creating", &[]);
+    // "created" is a container after step 2 of runtime.md#lifecycle; the hooks are steps 3 and later.
+    each(b, &hooks.create_container, "createContainer", "created", &[]);
     Ok(())
 }
 
