@@ -53,11 +53,20 @@ impl Target<'_> {
 /// All mounts of the config.
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let config = b.input.config;
+    if let Some(label) = label(b).filter(|_| !b.input.host.selinux) {
+        let what = format!("SELinux label {label:?} cannot be applied: SELinux is not enabled on this host");
+        return Err(Error::new(Kind::Unsupported, what).field("linux.mountLabel"));
+    }
     for (i, mount) in config.mounts.iter().enumerate() {
         let field = format!("mounts[{i}]");
         let options = options::parse_mount(mount, &field)?;
         let kind = mount.kind.as_deref().unwrap_or("");
         let bind = options.bind;
+        if bind && !options.data.is_empty() {
+            // mount(2) ignores them, and so does whoever knows the names from mount(8).
+            let names = options.data.join(",");
+            b.warn(format!("{names}: a bind mount has the file system of its source, with its options ({field}.options)"));
+        }
         let mut flags = if options.dest_nofollow { ATTACH_NO_FOLLOW } else { 0 };
         if !bind {
             flags |= ATTACH_DIRECTORY;
@@ -272,6 +281,10 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     Ok(())
 }
 
+fn label<'c>(b: &Builder<'c>) -> Option<&'c str> {
+    b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty())
+}
+
 fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Vec<(String, Option<String>)> {
     let mut params = Vec::new();
     if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
@@ -285,9 +298,8 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }
-    let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
     // proc and sysfs have labels of their own kind.
-    if let Some(label) = label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
+    if let Some(label) = label(b).filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
         params.push(("context".to_owned(), Some(label.to_owned())));
     }
     params
