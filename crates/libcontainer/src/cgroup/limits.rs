@@ -213,7 +213,7 @@ impl Limits {
             self.ask("memory.disableOOMKiller", Setting::NoOomKiller);
         }
         let ignored = [
-            (memory.kernel.is_some(), "kernel", "kernel memory has no limit of its own since Linux 5.4"),
+            (memory.kernel.is_some(), "kernel", "kernel memory has no limit of its own since Linux 5.16"),
             (
                 memory.use_hierarchy == Some(false),
                 "useHierarchy",

@@ -65,7 +65,9 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         if bind && !options.data.is_empty() {
             // mount(2) ignores them, and so does whoever knows the names from mount(8).
             let names = options.data.join(",");
-            b.warn(format!("{names}: a bind mount has the file system of its source, with its options ({field}.options)"));
+            b.warn(format!(
+                "{names}: a bind mount has the file system of its source, with its options ({field}.options)"
+            ));
         }
         let mut flags = if options.dest_nofollow { ATTACH_NO_FOLLOW } else { 0 };
         if !bind {

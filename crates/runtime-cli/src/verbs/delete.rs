@@ -19,7 +19,8 @@ pub const VERB: Verb = Verb {
     run,
 };
 
-const FORCE: Opt = Opt { names: &["force", "f"], takes: Takes::Nothing, about: "kill the container if it is not stopped" };
+const FORCE: Opt =
+    Opt { names: &["force", "f"], takes: Takes::Nothing, about: "kill the container if it is not stopped" };
 
 fn run(globals: &Globals, given: &Given) -> Outcome {
     let force = given.is("force");

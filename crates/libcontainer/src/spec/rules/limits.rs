@@ -36,7 +36,7 @@ pub(super) fn memory_is_in_range(config: &Config, faults: &mut Faults) {
 pub(super) fn memory_kernel_limit_is_gone(config: &Config, faults: &mut Faults) {
     let Some(memory) = resources(config).and_then(|resources| resources.memory.as_ref()) else { return };
     if memory.kernel.is_some_and(|value| value != 0) {
-        faults.warn("linux.resources.memory.kernel", "the kernel has no such limit since Linux 5.4: it is ignored");
+        faults.warn("linux.resources.memory.kernel", "a limit of kernel memory is deprecated and ignored");
     }
 }
 
@@ -204,7 +204,7 @@ pub(super) const CASES: super::tests::Cases = &[
     (
         r#"{"linux": {"resources": {"memory": {"kernel": 4096}}}}"#,
         "linux.resources.memory.kernel",
-        "warning: the kernel has no such limit since Linux 5.4: it is ignored",
+        "warning: a limit of kernel memory is deprecated and ignored",
     ),
     (
         r#"{"linux": {"resources": {"cpu": {"quota": -2}}}}"#,
