@@ -62,7 +62,9 @@ func (t *T) Diagnostic(remark string) {
 }
 
 // Diagnosticf says a formatted remark.
-func (t *T) Diagnosticf(format string, args ...interface{}) { t.Diagnostic(fmt.Sprintf(format, args...)) }
+func (t *T) Diagnosticf(format string, args ...interface{}) {
+	t.Diagnostic(fmt.Sprintf(format, args...))
+}
 
 // YAML says what belongs to the last result; JSON is YAML.
 func (t *T) YAML(about interface{}) error {
