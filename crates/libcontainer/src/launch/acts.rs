@@ -20,11 +20,10 @@ pub(super) fn perform(
 ) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
-            // As the specification has it (runtime.md#state): the environment is made, step 2 of the lifecycle is over.
-            let state = State { status: "created", ..state(launch, pid) }.to_json();
-            let hooks = &launch.config.hooks;
-            hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
-            hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
+            // The environment is made, so that step 2 of runtime.md#lifecycle is over and the status no longer "creating".
+            let (state, hooks) = (State { status: "created", ..state(launch, pid) }, &launch.config.hooks);
+            hook::run_all("prestart", &hooks.prestart, &state)?;
+            hook::run_all("createRuntime", &hooks.create_runtime, &state)
         }
         Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
             Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")

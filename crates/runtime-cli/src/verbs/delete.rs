@@ -11,16 +11,15 @@ pub const VERB: Verb = Verb {
     name: "delete",
     about: "remove a stopped container",
     operands: "CONTAINER",
-    detail: "A container that is not stopped is not deleted without --force, which kills it first, and for which a\n\
-             container that does not exist is no error.",
+    detail: "A container that is not stopped is not deleted without --force, which kills it first, and for which a container\n\
+             that does not exist is no error.",
     options: &[&[FORCE, REGEX], HELP],
     count: Count::Exactly(1),
     order: Order::Mixed,
     run,
 };
 
-const FORCE: Opt =
-    Opt { names: &["force", "f"], takes: Takes::Nothing, about: "kill the container if it is not stopped" };
+const FORCE: Opt = Opt { names: &["force", "f"], takes: Takes::Nothing, about: "kill the container if it still runs" };
 
 fn run(globals: &Globals, given: &Given) -> Outcome {
     let force = given.is("force");
