@@ -10,7 +10,7 @@ BUSYBOX := /var/lib/dpkg/info/busybox-static.list
 
 export DEBIAN_FRONTEND := noninteractive
 
-.PHONY: run build test lint bench install test-engines test-embedding test-dependent need-build need-test need-root clean
+.PHONY: run build test lint bench install test-engines test-embedding test-dependent conformance need-build need-test need-root clean
 
 # $(call need,FILE PACKAGE ...): installs the packages of which a file is missing.
 define need
@@ -64,6 +64,10 @@ test-embedding: need-root need-test build
 # A program outside of the workspace: `cargo build` is all it takes to have libcontainer.
 test-dependent: need-root need-test
 	integration/dependent/run
+
+# The validation suite of opencontainers/runtime-tools with hull, runc and crun; writes integration/conformance/RESULTS.md.
+conformance: need-root build
+	HULL=$(HULL) integration/conformance/run
 
 install: build
 	install -D -m 0755 $(HULL) $(DESTDIR)$(PREFIX)/bin/hull

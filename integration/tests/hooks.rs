@@ -53,7 +53,7 @@ fn the_state_is_on_standard_input() {
     container.start();
     let pid = container.pid();
     container.stop().verb(&["delete"]).ok();
-    for (kind, status) in KINDS.iter().zip(["creating", "creating", "creating", "created", "running", "stopped"]) {
+    for (kind, status) in KINDS.iter().zip(["created", "created", "created", "created", "running", "stopped"]) {
         let text = fs::read_to_string(rt.path(kind)).unwrap();
         let state: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{kind}: {error}: {text}"));
         assert_eq!(state["id"], rt.tag(), "{kind}");

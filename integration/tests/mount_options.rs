@@ -81,15 +81,6 @@ fn a_bind_mount_keeps_or_clears_flags() {
 }
 
 #[test]
-fn data_on_a_bind_mount_is_an_error() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    let dir = rt.host_dir("dir");
-    bundle.bind(&dir, "/mnt", &["size=1m"]).args(&["true"]);
-    rt.run(&bundle).exits(1).says("mounts[7]").one_line();
-}
-
-#[test]
 fn propagation_of_each_mount() {
     for (option, tag) in [
         ("shared", Some("shared:")),

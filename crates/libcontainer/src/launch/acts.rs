@@ -20,7 +20,8 @@ pub(super) fn perform(
 ) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
-            let (state, hooks) = (state(launch, pid), &launch.config.hooks);
+            // The environment is made, so that step 2 of runtime.md#lifecycle is over and the status no longer "creating".
+            let (state, hooks) = (State { status: "created", ..state(launch, pid) }, &launch.config.hooks);
             hook::run_all("prestart", &hooks.prestart, &state)?;
             hook::run_all("createRuntime", &hooks.create_runtime, &state)
         }

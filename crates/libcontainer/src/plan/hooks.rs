@@ -21,7 +21,7 @@ pub(super) fn create(b: &mut Builder<'_>) -> Result<()> {
     if runtime {
         b.meet(origin("hooks.createRuntime", "wait for the runtime's hooks"), point::HOOKS, [Act::RuntimeHooks]);
     }
-    each(b, &hooks.create_container, "createContainer", "creating");
+    each(b, &hooks.create_container, "createContainer", "created");
     rootfs::hide(b);
     Ok(())
 }

@@ -61,6 +61,13 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         let options = options::parse_mount(mount, &field)?;
         let kind = mount.kind.as_deref().unwrap_or("");
         let bind = options.bind;
+        if bind && !options.data.is_empty() {
+            // mount(2) ignores them, and so does whoever knows the names from mount(8).
+            let names = options.data.join(",");
+            b.warn(format!(
+                "{names}: a bind mount has the file system of its source, with its options ({field}.options)"
+            ));
+        }
         let mut flags = if options.dest_nofollow { ATTACH_NO_FOLLOW } else { 0 };
         if !bind {
             flags |= ATTACH_DIRECTORY;
