@@ -1,8 +1,14 @@
 //! Facts of the kernel, the machine and the caller as a plain struct, which a test writes as a literal.
 
 use crate::error::{Error, Kind, Result};
+use rustix::fs::OFlags;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// The oldest kernel that has all hull needs: `mount_setattr` with id maps on tmpfs and overlay, `cgroup.kill`.
 pub const OLDEST_KERNEL: (u32, u32) = (5, 14);
@@ -78,10 +84,40 @@ impl Host {
         self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
     }
 
+    /// Where the caller's mount namespace has a procfs or a sysfs, the last mounted first. Only a launch without pivot_root(2) needs it.
+    ///
+    /// # Errors
+    /// Where /proc cannot be read.
+    pub fn kernel_file_systems() -> Result<Vec<PathBuf>> {
+        let failed = |error| Error::io("read /proc/self/mountinfo", &error);
+        let file = crate::proc::open_beneath(&crate::proc::open()?, "self/mountinfo", OFlags::RDONLY);
+        let mut text = String::new();
+        File::from(file.map_err(|errno| failed(errno.into()))?).read_to_string(&mut text).map_err(failed)?;
+        Ok(text.lines().rev().filter_map(kernel_file_system).collect())
+    }
+
     /// Whether the caller has a capability, by its bit in [`crate::spec::names::CAPABILITIES`].
     pub fn has_cap(&self, bit: u8) -> bool {
         self.caps_effective >> bit & 1 == 1
     }
+}
+
+/// The mount point in a line of mountinfo (proc_pid_mountinfo(5)) that is about a procfs or sysfs.
+fn kernel_file_system(line: &str) -> Option<PathBuf> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    if !matches!(file_system.split(' ').next(), Some("proc" | "sysfs")) {
+        return None;
+    }
+    let escaped = mount.split(' ').nth(4)?;
+    let mut parts = escaped.split('\\');
+    let mut path = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        // A space, a tab, a newline or a backslash, as three octal digits.
+        let (digits, rest) = part.split_at_checked(3)?;
+        path.push(u8::from_str_radix(digits, 8).ok()?);
+        path.extend_from_slice(rest.as_bytes());
+    }
+    Some(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// Resources by their number; the order is the kernel's.
@@ -136,6 +172,14 @@ fn last_cap() -> u8 {
 mod tests {
     use super::*;
     use crate::spec::names::RLIMITS;
+
+    #[test]
+    fn where_kernel_file_systems_are() {
+        let at = |line| kernel_file_system(line).map(|path| path.display().to_string());
+        assert_eq!(at("22 1 0:20 / /proc rw,relatime shared:5 - proc proc rw"), Some("/proc".into()));
+        assert_eq!(at("23 1 0:21 / /a\\040b/sys rw - sysfs none rw"), Some("/a b/sys".into()));
+        assert_eq!(at("24 1 0:22 / /dev rw - devtmpfs udev rw"), None);
+    }
 
     #[test]
     fn the_first_two_numbers_of_a_release_are_the_version() {

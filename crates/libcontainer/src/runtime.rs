@@ -206,6 +206,7 @@ impl Runtime {
         }
 
         let home = crate::process::home(process, Some(config), &rootfs);
+        let kernel_file_systems = if launch.no_pivot { Host::kernel_file_systems()? } else { Vec::new() };
         let input = Input {
             config,
             process,
@@ -215,7 +216,12 @@ impl Runtime {
             rootfs: &rootfs,
             cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16),
             filter: filter.as_ref(),
-            launch: LaunchFacts { barrier, home: home.as_deref(), ..launch.facts() },
+            launch: LaunchFacts {
+                barrier,
+                home: home.as_deref(),
+                kernel_file_systems: &kernel_file_systems,
+                ..launch.facts()
+            },
         };
         let plan = plan::init(&input)?;
         skipped.extend(plan.warnings.iter().cloned());

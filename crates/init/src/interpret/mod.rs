@@ -178,6 +178,10 @@ impl Run {
 
     fn barrier(&mut self, listener: Slot, keep: u32) -> Result<()> {
         let listener = self.plan.fd(listener)?;
+        // A container that is created and never started can be ended as any program can.
+        for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGTERM] {
+            process::end_at(signal);
+        }
         self.conversation.say(crate::wire::CREATED, 0, 0);
         self.conversation.wait();
         self.conversation.close_below(keep);

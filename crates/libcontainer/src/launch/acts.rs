@@ -22,6 +22,8 @@ pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedF
         }),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
+        Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)
+            .map_err(|error| error.field("linux.timeOffsets")),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::SeccompListener => listener(launch, pid, pidfd, extra),
     }

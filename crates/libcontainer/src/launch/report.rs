@@ -1,5 +1,6 @@
 //! What went wrong in the child, in words: the step's origin, the kernel's reason, the engine's fixed phrases.
 
+use crate::config::Hook;
 use crate::error::{Error, Kind};
 use crate::plan::{Origin, Plan};
 use hull_init::op::Op;
@@ -28,13 +29,14 @@ pub(super) fn failure(plan: &Plan, program: &str, message: &Received<'_>) -> Err
 }
 
 /// The failure of a step after the barrier, as `start` hears of it: from the message alone.
-pub(crate) fn start_failure(bytes: &[u8], program: &str) -> Option<Error> {
+pub(crate) fn start_failure(bytes: &[u8], program: &str, hooks: &[Hook]) -> Option<Error> {
     let message = message(bytes).filter(|message| message.head.kind == wire::FAILED)?;
-    let what = match message.text {
-        "" => Op::name(message.head.code as u16).to_owned(),
-        text => text.to_owned(),
+    let hook = hooks.iter().position(|hook| hook.path == message.text);
+    let origin = match (message.text, hook) {
+        ("", _) => Origin { field: "".into(), what: Op::name(message.head.code as u16).into() },
+        (path, Some(i)) => Origin::of_hook("startContainer", i, path),
+        (text, None) => Origin { field: "".into(), what: text.to_owned().into() },
     };
-    let origin = Origin { field: "".into(), what: what.into() };
     Some(step_failure(&origin, program, &message).context("unable to start container process"))
 }
 
@@ -49,10 +51,13 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
         let reason = match message.head.extra {
             0 => words,
             -1 => "it ran longer than its timeout".to_owned(),
-            status if libc::WIFSIGNALED(status) => format!("signal {}", libc::WTERMSIG(status)),
+            status if libc::WIFSIGNALED(status) => super::hook::killed_by(libc::WTERMSIG(status)),
             status => format!("exit status {}", libc::WEXITSTATUS(status)),
         };
-        Error::new(Kind::Hook, format!("error running hook: {}: {reason}", origin.what))
+        Error::new(
+            Kind::Hook,
+            format!("error running {}: {reason}", origin.what.strip_prefix("run ").unwrap_or(&origin.what)),
+        )
     } else {
         let text = if message.text.is_empty() || origin.what.contains(message.text) {
             String::new()
@@ -64,6 +69,8 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             error = error.object(message.text);
         }
         match (errno, message.text) {
+            (libc::EPERM, _) if origin.what.contains("\"SCHED_DEADLINE\"") => error
+                .hint("with linux.resources.cpu.cpus this process scheduler can't be used together with AllowedCPUs"),
             (libc::ELOOP | libc::ENOTDIR, _)
                 if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") =>
             {

@@ -1,6 +1,6 @@
 //! Hooks that run while the container is made, and the state they read.
 
-use super::builder::{Builder, Origin, origin};
+use super::builder::{Arg, Builder, Origin, origin};
 use super::{Act, Input};
 use crate::config::Hook;
 use crate::error::Result;
@@ -16,17 +16,24 @@ pub(super) fn runtime(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// createContainer: in the container's namespaces, before its root; their paths are the host's.
+/// createContainer: in the container's namespaces, before its root; their paths are the host's, their working directory is
+/// the container's root file system, as with runc.
 pub(super) fn create_container(b: &mut Builder<'_>) -> Result<()> {
     let hooks = &b.input.config.hooks;
+    if !hooks.create_container.is_empty() {
+        let root = [Arg::Fd(b.root)];
+        b.call(origin("hooks.createContainer", "enter the root file system's directory"), libc::SYS_fchdir, &root);
+    }
     each(b, &hooks.create_container, "createContainer", "creating", &[]);
     Ok(())
 }
 
-/// startContainer: inside the container, just before its program, with its environment as default.
+/// startContainer: inside the container, just before its program, with its environment as default. They are programs of the
+/// container, so that what confines its program confines them: capabilities, and the seccomp filter.
 pub(super) fn start_container(b: &mut Builder<'_>) -> Result<()> {
     let hooks = &b.input.config.hooks;
-    each(b, &hooks.start_container, "startContainer", "created", &b.input.process.env);
+    let env = super::program::environment(b);
+    each(b, &hooks.start_container, "startContainer", "created", &env);
     Ok(())
 }
 
@@ -38,12 +45,15 @@ fn each(b: &mut Builder<'_>, hooks: &[Hook], name: &'static str, status: &str, d
     let (before_pid, after_pid) = (b.bytes(before.as_bytes()), b.bytes(after.as_bytes()));
     for (i, hook) in hooks.iter().enumerate() {
         let spec = lay_out(b, hook, default_env, before_pid, after_pid);
-        b.step(why(name, i, hook), Op::Hook { spec });
+        b.step(Origin::of_hook(name, i, &hook.path), Op::Hook { spec });
     }
 }
 
-fn why(name: &str, i: usize, hook: &Hook) -> Origin {
-    origin(format!("hooks.{name}[{i}]"), format!("run the {name} hook {:?}", hook.path))
+impl Origin {
+    /// The origin of the step that runs the hook `name[i]`.
+    pub(crate) fn of_hook(name: &str, i: usize, path: &str) -> Origin {
+        origin(format!("hooks.{name}[{i}]"), format!("run {name} hook #{i}: {path:?}"))
+    }
 }
 
 fn lay_out(

@@ -66,7 +66,7 @@ fn candidates(b: &mut Builder<'_>) -> Result<Addr> {
 }
 
 /// The process's variables, each once, the last value of each; HOME by the container's own user database if there is none.
-fn environment(b: &Builder<'_>) -> Vec<String> {
+pub(super) fn environment(b: &Builder<'_>) -> Vec<String> {
     let launch = &b.input.launch;
     let mut seen = BTreeSet::new();
     let all: Vec<&String> = b.input.process.env.iter().chain(launch.extra_env).collect();

@@ -49,7 +49,7 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
     }
     let mut foreground = Foreground::begin(terminal, !given.is("no-subreaper"))?;
     launch.console = foreground.console();
-    let (mut container, child) = globals.runtime().run(id, &bundle, launch)?;
+    let (mut container, child) = globals.runtime().run(id, &bundle, launch).inspect_err(|_| foreground.last_words())?;
     launch::tell_done_without(globals, &container);
     let ended = foreground.attend(child, globals.log);
     if ended.is_err() || !given.is("keep") {
