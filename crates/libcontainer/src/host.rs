@@ -1,12 +1,9 @@
 //! Facts of the kernel, the machine and the caller as a plain struct, which a test writes as a literal.
 
 use crate::error::{Error, Kind, Result};
-use rustix::fs::OFlags;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -39,6 +36,8 @@ pub struct Host {
     pub apparmor: bool,
     /// SELinux labels processes.
     pub selinux: bool,
+    /// Where resctrl is mounted; see [`Host::read_resctrl`].
+    pub resctrl: Option<PathBuf>,
 }
 
 impl Host {
@@ -59,6 +58,7 @@ impl Host {
             hard_limits: [None; 16],
             apparmor: false,
             selinux: false,
+            resctrl: None,
         })
     }
 
@@ -89,35 +89,28 @@ impl Host {
     /// # Errors
     /// Where /proc cannot be read.
     pub fn kernel_file_systems() -> Result<Vec<PathBuf>> {
-        let failed = |error| Error::io("read /proc/self/mountinfo", &error);
-        let file = crate::proc::open_beneath(&crate::proc::open()?, "self/mountinfo", OFlags::RDONLY);
-        let mut text = String::new();
-        File::from(file.map_err(|errno| failed(errno.into()))?).read_to_string(&mut text).map_err(failed)?;
-        Ok(text.lines().rev().filter_map(kernel_file_system).collect())
+        let table = mount_table()?;
+        let mut places: Vec<_> = mounts(&table)
+            .filter(|mount| matches!(mount.kind, b"proc" | b"sysfs"))
+            .map(|mount| mount.place())
+            .collect();
+        places.reverse();
+        Ok(places)
+    }
+
+    /// Looks for resctrl in the mount table, which grows with the number of containers: few configs ask.
+    ///
+    /// # Errors
+    /// Where /proc/self/mountinfo cannot be read.
+    pub fn read_resctrl(&mut self) -> Result<()> {
+        self.resctrl = mounted("resctrl", &mount_table()?);
+        Ok(())
     }
 
     /// Whether the caller has a capability, by its bit in [`crate::spec::names::CAPABILITIES`].
     pub fn has_cap(&self, bit: u8) -> bool {
         self.caps_effective >> bit & 1 == 1
     }
-}
-
-/// The mount point in a line of mountinfo (proc_pid_mountinfo(5)) that is about a procfs or sysfs.
-fn kernel_file_system(line: &str) -> Option<PathBuf> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    if !matches!(file_system.split(' ').next(), Some("proc" | "sysfs")) {
-        return None;
-    }
-    let escaped = mount.split(' ').nth(4)?;
-    let mut parts = escaped.split('\\');
-    let mut path = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        // A space, a tab, a newline or a backslash, as three octal digits.
-        let (digits, rest) = part.split_at_checked(3)?;
-        path.push(u8::from_str_radix(digits, 8).ok()?);
-        path.extend_from_slice(rest.as_bytes());
-    }
-    Some(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// Resources by their number; the order is the kernel's.
@@ -159,6 +152,50 @@ fn in_user_namespace() -> bool {
     rustix::fs::stat("/proc/self/ns/user").map_or(true, |stat| stat.st_ino != FIRST_USER_NAMESPACE)
 }
 
+fn mount_table() -> Result<Vec<u8>> {
+    let path = "/proc/self/mountinfo";
+    std::fs::read(path).map_err(|error| Error::io(format!("read \"{path}\""), &error).object(path))
+}
+
+/// A line of mountinfo (proc_pid_mountinfo(5)).
+struct MountLine<'t> {
+    kind: &'t [u8],
+    root: &'t [u8],
+    place: &'t [u8],
+}
+
+impl MountLine<'_> {
+    fn place(&self) -> PathBuf {
+        PathBuf::from(OsString::from_vec(unescaped(self.place)))
+    }
+}
+
+fn mounts(table: &[u8]) -> impl Iterator<Item = MountLine<'_>> {
+    table.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut words = line.split(|byte| *byte == b' ');
+        let (root, place) = (words.nth(3)?, words.next()?);
+        Some(MountLine { kind: words.skip_while(|word| *word != b"-").nth(1)?, root, place })
+    })
+}
+
+/// Where the root of a file system of this type is mounted; of several mounts the first.
+fn mounted(kind: &str, table: &[u8]) -> Option<PathBuf> {
+    mounts(table).find(|mount| mount.kind == kind.as_bytes() && mount.root == b"/").map(|mount| mount.place())
+}
+
+/// The kernel writes white space and backslashes in a path as `\040`.
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((&first, behind)) = rest.split_first() {
+        let escaped = behind.get(..3).filter(|_| first == b'\\');
+        let octal = escaped.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(first));
+        rest = octal.and(behind.get(3..)).unwrap_or(behind);
+    }
+    bytes
+}
+
 /// Every supported kernel has `CAP_CHECKPOINT_RESTORE`, 40; the bounding set tells whether there are more.
 fn last_cap() -> u8 {
     let exists = |bit: &u8| {
@@ -174,14 +211,6 @@ mod tests {
     use crate::spec::names::RLIMITS;
 
     #[test]
-    fn where_kernel_file_systems_are() {
-        let at = |line| kernel_file_system(line).map(|path| path.display().to_string());
-        assert_eq!(at("22 1 0:20 / /proc rw,relatime shared:5 - proc proc rw"), Some("/proc".into()));
-        assert_eq!(at("23 1 0:21 / /a\\040b/sys rw - sysfs none rw"), Some("/a b/sys".into()));
-        assert_eq!(at("24 1 0:22 / /dev rw - devtmpfs udev rw"), None);
-    }
-
-    #[test]
     fn the_first_two_numbers_of_a_release_are_the_version() {
         assert_eq!(supported("5.14.0-427.el9.x86_64").ok(), Some((5, 14)));
         assert_eq!(supported("6.1-rc3").ok(), Some((6, 1)));
@@ -193,6 +222,19 @@ mod tests {
         assert_eq!(error.kind(), Kind::Unsupported);
         assert_eq!(error.to_string(), "Linux 5.14 or newer is required, this is 5.10.0-28-amd64");
         assert_eq!(supported("plan9").unwrap_err().to_string(), "the kernel's release \"plan9\" is not a version");
+    }
+
+    #[test]
+    fn resctrl_is_found_by_type_at_its_root() {
+        let table = b"24 30 0:22 / /proc rw,relatime shared:5 - proc proc rw\n\
+                      31 24 0:40 /gold /mnt/gold rw - resctrl resctrl rw\n\
+                      32 24 0:40 / /mnt/a\\040b\\134c rw,nosuid shared:9 master:2 - resctrl none rw,mba_MBps\n\
+                      33 24 0:40 / /sys/fs/resctrl rw - resctrl resctrl rw\n";
+        assert_eq!(mounted("resctrl", table), Some(PathBuf::from("/mnt/a b\\c")));
+        assert_eq!(mounted("cgroup2", table), None);
+        let mut host = Host::read().unwrap();
+        host.read_resctrl().unwrap();
+        assert!(host.resctrl.is_none_or(|path| path.join("schemata").exists()));
     }
 
     fn status(key: &str) -> String {
