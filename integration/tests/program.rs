@@ -194,3 +194,15 @@ fn the_callers_cpu_affinity_is_not_the_containers() {
     assert_eq!(allowed(bound.sh(&mut bundle, script).ok()), whole, "run");
     assert_eq!(allowed(bound.sleeper(&mut bundle).sh(script).ok()), whole, "exec");
 }
+
+#[test]
+fn a_program_without_its_interpreter() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let script = bundle.file("/run.sh", "#!/no/such/interpreter\n");
+    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.args(&["/run.sh"]);
+    rt.run(&bundle).exits(1).says("exec /run.sh: no such file or directory").says("interpreter").one_line();
+    let container = rt.create(&bundle);
+    container.verb(&["start"]).exits(1).says("interpreter");
+}
