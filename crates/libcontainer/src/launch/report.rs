@@ -1,6 +1,5 @@
 //! What went wrong in the child, in words: the step's origin, the kernel's reason, the engine's fixed phrases.
 
-use crate::config::Hook;
 use crate::error::{Error, Kind};
 use crate::plan::{Origin, Plan};
 use hull_init::op::Op;
@@ -29,14 +28,13 @@ pub(super) fn failure(plan: &Plan, program: &str, message: &Received<'_>) -> Err
 }
 
 /// The failure of a step after the barrier, as `start` hears of it: from the message alone.
-pub(crate) fn start_failure(bytes: &[u8], program: &str, hooks: &[Hook]) -> Option<Error> {
+pub(crate) fn start_failure(bytes: &[u8], program: &str) -> Option<Error> {
     let message = message(bytes).filter(|message| message.head.kind == wire::FAILED)?;
-    let hook = hooks.iter().position(|hook| hook.path == message.text);
-    let origin = match (message.text, hook) {
-        ("", _) => Origin { field: "".into(), what: Op::name(message.head.code as u16).into() },
-        (path, Some(i)) => Origin::of_hook("startContainer", i, path),
-        (text, None) => Origin { field: "".into(), what: text.to_owned().into() },
+    let what = match message.text {
+        "" => Op::name(message.head.code as u16).to_owned(),
+        text => text.to_owned(),
     };
+    let origin = Origin { field: "".into(), what: what.into() };
     Some(step_failure(&origin, program, &message).context("unable to start container process"))
 }
 
@@ -54,10 +52,7 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             status if libc::WIFSIGNALED(status) => super::hook::killed_by(libc::WTERMSIG(status)),
             status => format!("exit status {}", libc::WEXITSTATUS(status)),
         };
-        Error::new(
-            Kind::Hook,
-            format!("error running {}: {reason}", origin.what.strip_prefix("run ").unwrap_or(&origin.what)),
-        )
+        return hook_failure(message.text, &reason);
     } else {
         let text = if message.text.is_empty() || origin.what.contains(message.text) {
             String::new()
@@ -80,6 +75,16 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
         }
     };
     if origin.field.is_empty() { error } else { error.field(origin.field.clone()) }
+}
+
+/// `name` is what [`hull_init::op::HookSpec::name`] is: the field and the path.
+fn hook_failure(name: &str, reason: &str) -> Error {
+    let (field, path) = name.split_once(' ').unwrap_or(("hooks", name));
+    let place =
+        field.strip_prefix("hooks.").and_then(|place| place.strip_suffix(']')).and_then(|place| place.split_once('['));
+    let (kind, i) = place.unwrap_or(("a", "?"));
+    let what = format!("error running {kind} hook #{i}: {path:?}: {reason}");
+    Error::new(Kind::Hook, what).field(field.to_owned())
 }
 
 /// What engines look for when a program cannot be run: the words of Go's os/exec.
