@@ -264,3 +264,11 @@ fn signals_are_as_new() {
     let ignored = u64::from_str_radix(&status(&rt, &mut bundle, "SigIgn"), 16).unwrap();
     assert_eq!(ignored & 0x7fff_ffff, 0, "nothing is ignored: {ignored:x}");
 }
+
+#[test]
+fn an_ambient_capability_that_cannot_be_raised_is_a_warning() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.caps(&["CAP_CHOWN"]).set("/process/capabilities/ambient", json!(["CAP_CHOWN"])).args(&["true"]);
+    rt.run(&bundle).exits(0).says("can't raise ambient capability CAP_CHOWN");
+}

@@ -167,3 +167,20 @@ fn recursively_id_mapped() {
         assert_eq!(output.ok(), format!("8\n{below}\n"), "{option}");
     }
 }
+
+#[test]
+fn id_mapped_with_the_map_of_a_joined_user_namespace() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle_named("first");
+    bundle.userns(700_000, 65536);
+    bundle.args(&["sleep", "1000"]);
+    let container = rt.detach_named(&bundle, "first");
+    let mut second = rt.bundle_named("second");
+    integration::bundle::chown_tree(&second.rootfs(), 700_000);
+    let user = format!("/proc/{}/ns/user", container.pid());
+    second.namespace("user", integration::bundle::Join::Path(user));
+    let dir = rt.host_dir("dir");
+    integration::bundle::chown_tree(&dir, 3);
+    second.bind(&dir, "/mapped", &["idmap"]);
+    assert_eq!(rt.sh(&mut second, "stat -c %u:%g /mapped/file").ok(), "3:3\n");
+}

@@ -208,8 +208,8 @@ operations! {
     /// again after the user namespace was joined, and the rest is left alone.
     26 Join { namespace: Slot, kinds: u64, }
 
-    /// Moves the process into a time namespace of its own with `offsets` (the text for timens_offsets), through the procfs at `proc`:
-    /// `unshare(CLONE_NEWTIME)`, write `self/timens_offsets`, then `setns(self/ns/time_for_children)`.
+    /// Moves the process into the time namespace that it has made for its children, with `offsets` (the text for timens_offsets)
+    /// if they are not set yet, through the procfs at `proc`: write `self/timens_offsets`, then `setns(self/ns/time_for_children)`.
     27 TimeNamespace { proc: Slot, offsets: Bytes, }
 
     /// A clone of what is mounted at a path of the host, seen from this process's mount namespace: `open_tree(OPEN_TREE_CLONE)`

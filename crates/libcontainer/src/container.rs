@@ -280,9 +280,15 @@ impl Container {
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let status = self.status()?;
         let has_cgroup = self.location().is_ok_and(|location| !location.hierarchies().is_empty());
+        let outlives_init = !self.has_own_pids() && has_cgroup;
+        let left = || self.processes().is_ok_and(|pids| !pids.is_empty());
+        if signal == libc::SIGKILL && status == Status::Stopped && outlives_init && left() {
+            return self.cgroup()?.kill(); // nothing has taken them along
+        }
         // Without a cgroup the end of its own first process is the end of all.
         let by_init = !has_cgroup && signal == libc::SIGKILL && self.has_own_pids();
-        if all && status != Status::Creating && !by_init {
+        let is_question = signal == 0; // the first process answers for all
+        if all && status != Status::Creating && !by_init && !is_question {
             let cgroup = self.cgroup()?;
             if signal == libc::SIGKILL {
                 cgroup.kill()?
@@ -302,7 +308,7 @@ impl Container {
             Err(errno) => return Err(Error::sys(format!("send signal {signal} to the container"), errno)),
         }
         if signal == libc::SIGKILL {
-            if !self.has_own_pids() && has_cgroup {
+            if outlives_init {
                 self.cgroup()?.kill()?; // without a pid namespace nothing takes the others along
             } else if status == Status::Paused {
                 self.cgroup()?.thaw()?; // a frozen process cannot die on v1

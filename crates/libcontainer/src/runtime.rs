@@ -231,6 +231,7 @@ impl Runtime {
         }
 
         let home = crate::process::home(process, Some(config), &rootfs);
+        let kernel_file_systems = if launch.no_pivot { Host::kernel_file_systems()? } else { Vec::new() };
         let links = links::of(bundle)?;
         let input = Input {
             config,
@@ -247,7 +248,13 @@ impl Runtime {
                 ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16)
             },
             filter: filter.as_ref(),
-            launch: LaunchFacts { barrier, home: home.as_deref(), links: &links, ..launch.facts() },
+            launch: LaunchFacts {
+                barrier,
+                home: home.as_deref(),
+                kernel_file_systems: &kernel_file_systems,
+                links: &links,
+                ..launch.facts()
+            },
         };
         let plan = plan::init(&input)?;
         skipped.extend(plan.warnings.iter().cloned());

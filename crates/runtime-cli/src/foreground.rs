@@ -48,6 +48,18 @@ impl Foreground {
         self.socket.as_mut().and_then(|(_, theirs)| theirs.take()).map(Console::Connected)
     }
 
+    /// Passes on what was written to the terminal of a process that has not come to its program: a hook's own word on why it failed.
+    pub fn last_words(&mut self) {
+        let (stdin, stdout, stderr) = (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
+        let streams = Streams { input: stdin, output: stdout, error: stderr };
+        // Without a terminal there is nothing, and the launch's failure is the one to tell.
+        let received = self.socket.take().map(|(socket, _)| Terminal::receive(&socket, streams));
+        let Some(Ok(mut terminal)) = received else { return };
+        while !terminal.drained() {
+            terminal.serve(|fd| fd.as_raw_fd() == stdout.as_raw_fd());
+        }
+    }
+
     /// Stays with the process to its end, and returns its exit code. Should that fail, the process is killed.
     pub fn attend(&mut self, child: Child, log: &Log) -> Outcome {
         match self.follow(&child, log) {

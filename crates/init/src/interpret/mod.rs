@@ -178,6 +178,10 @@ impl Run {
 
     fn barrier(&mut self, listener: Slot, keep: u32, outputs: [Slot; 2]) -> Result<()> {
         let listener = self.plan.fd(listener)?;
+        // A container that is created and never started can be ended as any program can.
+        for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGTERM] {
+            process::end_at(signal);
+        }
         let [stdout, stderr] = outputs.map(|slot| self.plan.fd(slot).unwrap_or(-1));
         let mut kept = [listener, stdout, stderr];
         kept.sort_unstable();

@@ -176,7 +176,9 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
     for above in above(place.hierarchy) {
         if let Err(errno) = above.write("cgroup.subtree_control", &format!("+{controller}")) {
             let path = above.path().display();
-            let what = format!("the cgroup controller {controller:?} is not available below \"{path}\"");
+            let what = format!(
+                "invalid configuration: the cgroup controller {controller:?} is not available below \"{path}\""
+            );
             let error = Error::new(Kind::Unsupported, what).errno(errno.raw_os_error()).object(controller);
             return Err(match errno {
                 Errno::BUSY => error

@@ -30,6 +30,8 @@ pub(super) fn perform(
         }),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
+        Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)
+            .map_err(|error| error.field("linux.timeOffsets")),
         Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {

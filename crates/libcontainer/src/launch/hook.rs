@@ -95,8 +95,16 @@ fn run(hook: &Hook, state: &State<'_>) -> Result<()> {
         Some((Some(code), _)) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
         other => {
             let signal = other.and_then(|(_, signal)| signal).unwrap_or(0);
-            Err(Error::new(Kind::Hook, format!("{:?}: signal {signal}", hook.path)))
+            Err(Error::new(Kind::Hook, format!("{:?}: {}", hook.path, killed_by(signal))))
         }
+    }
+}
+
+/// How a hook ended that a signal has killed.
+pub(super) fn killed_by(signal: i32) -> String {
+    match signal {
+        libc::SIGSYS => format!("signal {signal}, bad system call (linux.seccomp forbids it)"),
+        _ => format!("signal {signal}"),
     }
 }
 

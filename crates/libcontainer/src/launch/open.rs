@@ -81,7 +81,10 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
 fn tree(tree: &Tree) -> std::result::Result<OwnedFd, Errno> {
     let fd = sys::mount::clone_tree(&tree.path, tree.recursive, tree.no_follow)?;
     if let Some(idmap) = &tree.idmap {
-        let user = super::id_maps::namespace_with(&idmap.uids, &idmap.gids)?;
+        let user = match &idmap.namespace {
+            Some(path) => rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?,
+            None => super::id_maps::namespace_with(&idmap.uids, &idmap.gids)?,
+        };
         sys::mount::set_attr(fd.as_fd(), MountAttr::default(), idmap.recursive, Some(user.as_fd()))?;
     }
     for (attr, recursive) in &tree.attrs {

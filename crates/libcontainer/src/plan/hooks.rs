@@ -26,7 +26,8 @@ pub(super) fn create(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// startContainer: inside the container, just before its program, with its environment as default.
+/// startContainer: inside the container, just before its program, with its environment as default. They are programs of the
+/// container, so that what confines its program confines them: capabilities, and the seccomp filter.
 pub(super) fn start_container(b: &mut Builder<'_>) -> Result<()> {
     let hooks = &b.input.config.hooks;
     each(b, &hooks.start_container, "startContainer", "created");

@@ -84,6 +84,8 @@ pub struct LaunchFacts<'a> {
     pub barrier: bool,
     /// `chroot` instead of `pivot_root`, for a host that runs from an initramfs.
     pub no_pivot: bool,
+    /// With `no_pivot`: where the host has a procfs or a sysfs ([`Host::kernel_file_systems`]).
+    pub kernel_file_systems: &'a [PathBuf],
     /// Leave the session keyring as it is.
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the program inherits.
@@ -178,6 +180,8 @@ pub struct IdmappedMount {
     pub uids: Vec<crate::config::IdMapping>,
     /// gid maps.
     pub gids: Vec<crate::config::IdMapping>,
+    /// The user namespace that has the maps, instead.
+    pub namespace: Option<PathBuf>,
     /// On all mounts below, too.
     pub recursive: bool,
 }
@@ -195,6 +199,8 @@ pub enum Act {
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
     IdMaps,
+    /// Writes the offsets of the time namespace that the child has just made.
+    TimeOffsets(String),
     /// Writes the child into its class of service.
     ClassOfService(crate::resctrl::Group),
     /// Moves devices of the host's network namespace into the child's.
@@ -209,6 +215,7 @@ const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
+    ("cpu affinity", sched::reset_affinity),
     ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
@@ -231,11 +238,11 @@ const INIT: &[Pass] = &[
     ("program", program::find),
     ("listener", seccomp::early),
     ("barrier", program::barrier),
-    ("start hooks", hooks::start_container),
     ("capabilities", caps::settle_before_filter),
     ("descriptors", program::close),
     ("filter", seccomp::load),
     ("capabilities", caps::settle_after_filter),
+    ("start hooks", hooks::start_container),
     ("exec", program::exec),
 ];
 
@@ -243,6 +250,7 @@ const INIT: &[Pass] = &[
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
     ("cgroups", cgroups::join),
+    ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),
     ("security label", lsm::label),
     ("host's procfs", namespaces::leave_procfs),

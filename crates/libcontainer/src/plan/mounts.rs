@@ -228,8 +228,12 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
 fn idmap(b: &Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<Option<IdmappedMount>> {
     let wanted = target.options.idmap.as_ref();
     let recursive = wanted.is_some_and(|idmap| idmap.recursive);
-    let of =
-        |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount { uids: uids.to_vec(), gids: gids.to_vec(), recursive };
+    let of = |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount {
+        uids: uids.to_vec(),
+        gids: gids.to_vec(),
+        namespace: None,
+        recursive,
+    };
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         return Ok(Some(of(&mount.uid_mappings, &mount.gid_mappings)));
     }
@@ -245,6 +249,10 @@ fn idmap(b: &Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<Option<I
         return both.map(Some).map_err(|what| Error::spec(format!("{}.options", target.field), what));
     }
     let linux = &b.input.config.linux;
+    let joined = linux.namespaces.iter().find(|n| n.kind == "user").and_then(|n| n.path.as_deref());
+    if let Some(path) = joined.filter(|path| !path.is_empty()) {
+        return Ok(Some(IdmappedMount { namespace: Some(path.into()), ..of(&[], &[]) }));
+    }
     if linux.uid_mappings.is_empty() || linux.gid_mappings.is_empty() {
         let what = "option \"idmap\" needs uidMappings and gidMappings, of the mount or of a user namespace";
         return Err(Error::spec(format!("{}.options", target.field), what));

@@ -58,7 +58,7 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
     }
     let mut foreground = Foreground::begin(terminal, !given.is("no-subreaper"))?;
     launch.console = foreground.console();
-    let (mut container, child) = globals.runtime().run(id, &bundle, launch)?;
+    let (mut container, child) = globals.runtime().run(id, &bundle, launch).inspect_err(|_| foreground.last_words())?;
     launch::tell_done_without(globals, &container);
     foreground.relay = Relay::between(&mut container, manager);
     let ended = foreground.attend(child, globals.log);
