@@ -21,6 +21,7 @@ pub mod console;
 pub mod corpus;
 pub mod fifo;
 pub mod forks;
+pub mod network;
 pub mod proc;
 pub mod residue;
 pub mod runtime;

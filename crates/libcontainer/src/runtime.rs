@@ -259,6 +259,7 @@ impl Runtime {
         match told.and_then(|()| launched.release()) {
             Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {
+                let error = launched.give_back(error);
                 Child::new(launched.pid, launched.pidfd, None).end();
                 Err(error)
             }

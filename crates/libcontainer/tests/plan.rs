@@ -74,6 +74,29 @@ fn an_exec() {
 }
 
 #[test]
+fn a_container_with_network_devices() {
+    let mut config = default_config();
+    let mut add = |host_name: &str, name: Option<&str>| {
+        let device = libcontainer::config::NetDevice { name: name.map(str::to_owned) };
+        config.linux.net_devices.insert(host_name.into(), device);
+    };
+    add("eth0", Some("web0"));
+    add("eth1", Some(""));
+    add("eth2", Some("wan%d"));
+    let text = explain(&config, &host(), LaunchFacts::default());
+    let (pass, rest) = text.split_once(" network devices\n").unwrap().1.split_once("\n rootfs\n").unwrap();
+    assert!(rest.contains("mount"), "before anything is mounted");
+    let mut lines = pass.lines().map(str::trim);
+    let step = lines.next().unwrap().trim_start_matches(|c: char| c.is_ascii_digit()).trim();
+    assert_eq!(step, "Meet           wait for the network devices   (linux.netDevices)");
+    let act = "moves, with permanent global addresses, and brings up: eth0 into the container as web0, eth1 into the container, eth2 into the container as wan%d";
+    assert_eq!(lines.next(), Some(format!("meanwhile the parent {act}").as_str()));
+    // To read it takes no privilege.
+    let nobody = Host { euid: 1000, egid: 1000, caps_effective: 0, ..host() };
+    assert!(explain(&config, &nobody, LaunchFacts::default()).contains(act));
+}
+
+#[test]
 fn the_same_input_gives_the_same_plan() {
     let (config, host) = (default_config(), host());
     assert_eq!(explain(&config, &host, LaunchFacts::default()), explain(&config, &host, LaunchFacts::default()));

@@ -83,7 +83,7 @@ fn features() -> Value {
                 "flags": names::MEMORY_POLICY_FLAGS.names().collect::<Vec<_>>(),
             },
             "mountExtensions": { "idmap": { "enabled": true } },
-            "netDevices": { "enabled": false },
+            "netDevices": { "enabled": true },
         },
         "annotations": {
             "io.github.hull-oci.hull.version": version::VERSION,
