@@ -20,7 +20,7 @@
 //! remembers what came of it. Imports point downwards only:
 //!
 //! ```text
-//! runtime container exec  ──►  launch  ──►  plan  ──►  spec host cgroup seccomp state  ──►  root proc  ──►  sys  ──►  hull-init
+//! runtime container exec  ──►  launch  ──►  plan  ──►  spec host cgroup resctrl seccomp state  ──►  root proc  ──►  sys  ──►  hull-init
 //! ```
 //!
 //! # In a program of yours
@@ -35,11 +35,13 @@ pub mod config;
 mod container;
 mod error;
 mod exec;
+pub mod features;
 pub mod host;
 mod launch;
 pub mod plan;
 mod proc;
 mod process;
+pub mod resctrl;
 mod runtime;
 pub mod seccomp;
 pub mod spec;
@@ -50,6 +52,7 @@ pub use cgroup::Driver;
 pub use container::{Container, Status};
 pub use error::{Error, Kind, Result, errno_words};
 pub use exec::Exec;
+pub use features::Features;
 pub use plan::Explanation;
 pub use process::{Child, Console, ExitStatus, Launch, Stdio};
 pub use runtime::{Rootless, Runtime};
