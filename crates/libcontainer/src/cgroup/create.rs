@@ -102,8 +102,15 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     } else if !resources.devices.is_empty() {
         applier.skipped.push(format!("device rules cannot be set here ({DEVICES})"));
     }
-    if let Some(uid) = options.owner.filter(|_| location.is_v2()) {
-        applier.places.iter().try_for_each(|place| owner::hand_over(&place.dir, uid))?;
+    if let Some(uid) = options.owner {
+        for place in applier.places.iter().filter(|place| place.hierarchy.is_v2()) {
+            match owner::hand_over(&place.dir, uid) {
+                Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
+                    applier.skipped.push(error.to_string());
+                }
+                given => given?,
+            }
+        }
     }
 
     let skipped = std::mem::take(&mut applier.skipped);
