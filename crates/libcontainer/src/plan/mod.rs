@@ -122,6 +122,8 @@ pub enum OpenWhat {
         path: PathBuf,
         /// Its CLONE_NEW* flag.
         kind: u64,
+        /// A kernel parameter that the config sets in it: it must not be the namespace this process is in.
+        sysctl: Option<String>,
     },
     /// A directory as `O_PATH`.
     Directory {
