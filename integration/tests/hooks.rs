@@ -67,6 +67,24 @@ fn the_state_is_on_standard_input() {
     }
 }
 
+/// runtime.md#state: a running container has a pid, and that is what poststart hooks are told, however short the program was.
+#[test]
+fn poststart_hooks_are_told_the_pid_of_a_program_that_ended() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let file = rt.path("state");
+    bundle.hook("poststart", &format!("cat > {}", file.display()));
+    bundle.args(&["true"]);
+    for n in 0..20 {
+        let container = rt.make(&bundle, &n.to_string(), &["create"]);
+        let pid = container.pid();
+        container.start();
+        let state: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!((state["status"].as_str(), &state["pid"]), (Some("running"), &json!(pid)));
+        container.verb(&["delete", "--force"]).ok();
+    }
+}
+
 #[test]
 fn the_namespaces_they_run_in() {
     let rt = Runtime::new();

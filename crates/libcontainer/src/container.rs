@@ -265,7 +265,9 @@ impl Container {
         if hooks.is_empty() {
             return Ok(());
         }
-        hook::run_all("poststart", hooks, &self.oci_state("running", Some(self.pid())))
+        // Its pid also where the program has ended meanwhile: a running container has one (runtime.md#state).
+        let pid = self.init().map(|init| init.pid);
+        hook::run_all("poststart", hooks, &self.oci_state("running", pid))
     }
 
     fn oci_state<'a>(&'a self, status: &'a str, pid: Option<i32>) -> crate::state::oci::State<'a> {
