@@ -20,16 +20,18 @@ fn inside(rt: &Runtime, resources: &[(&str, Value)], files: &[&str]) -> Vec<Stri
 #[test]
 fn memory_with_swap_and_swappiness() {
     let rt = Runtime::new();
-    let memory = json!({"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20, "swappiness": 17, "disableOOMKiller": true});
+    let memory = json!({"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20, "kernelTCP": 8 << 20,
+        "swappiness": 17, "disableOOMKiller": true});
     let files = [
         "memory/memory.limit_in_bytes",
         "memory/memory.soft_limit_in_bytes",
         "memory/memory.memsw.limit_in_bytes",
+        "memory/memory.kmem.tcp.limit_in_bytes",
         "memory/memory.swappiness",
         "memory/memory.oom_control",
     ];
     let seen = inside(&rt, &[("memory", memory)], &files);
-    assert_eq!(seen[..5], ["67108864", "33554432", "100663296", "17", "oom_kill_disable 1"]);
+    assert_eq!(seen[..6], ["67108864", "33554432", "100663296", "8388608", "17", "oom_kill_disable 1"]);
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn memory_without_limit() {
 fn limits_no_kernel_has_any_more_are_told() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    for (field, value) in [("kernel", json!(1 << 20)), ("kernelTCP", json!(1 << 20)), ("useHierarchy", json!(false))] {
+    for (field, value) in [("kernel", json!(1 << 20)), ("useHierarchy", json!(false))] {
         bundle.set("/linux/resources/memory", json!({field: value})).args(&["echo", "ran"]);
         let output = rt.run(&bundle).exits(0).says(&format!("linux.resources.memory.{field}"));
         assert_eq!(output.stdout, "ran\n");
