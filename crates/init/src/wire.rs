@@ -90,6 +90,8 @@ pub mod point {
     pub const RLIMITS: u32 = 2;
     /// The seccomp listener is there.
     pub const SECCOMP_LISTENER: u32 = 3;
+    /// Nothing is done yet: the process is to be put into its cgroup.
+    pub const ADMISSION: u32 = 4;
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::dir::Dir;
 use super::location::Hierarchy;
 use super::processes::{wait_by_event, wait_by_process};
-use super::{Cgroup, PATIENCE};
+use super::{Cgroup, PATIENCE, systemd};
 use crate::error::Result;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -25,7 +25,15 @@ impl Cgroup {
     /// # Errors
     /// As [`Cgroup::remove`].
     pub fn remove_killing(&self, ours: impl Fn(i32) -> bool) -> Result<()> {
+        if self.pending.is_some() {
+            return Ok(()); // whatever has the name of our unit is not ours
+        }
         let deadline = Instant::now() + PATIENCE;
+        if let Some(unit) = &self.location.unit {
+            // A unit with processes would be stopped in systemd's way, with signals and timeouts of its own.
+            self.location.hierarchies.iter().try_for_each(|hierarchy| empty(hierarchy, deadline, &ours))?;
+            systemd::stop(unit)?;
+        }
         let mut result = Ok(());
         for hierarchy in &self.location.hierarchies {
             let removed = remove(hierarchy, deadline, &ours);
@@ -46,6 +54,23 @@ fn kill(dir: &Dir, ours: &impl Fn(i32) -> bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for the last process of a cgroup.
+fn empty(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
+    let dir = Dir::at(&hierarchy.path);
+    match kill(&dir, ours) {
+        Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => return Ok(()),
+        other => other?,
+    }
+    match wait(hierarchy, &dir, deadline)? {
+        true => Ok(()),
+        false => Err(dir.failed("remove", "", Errno::BUSY)),
+    }
+}
+
+fn wait(hierarchy: &Hierarchy, dir: &Dir, deadline: Instant) -> Result<bool> {
+    if hierarchy.is_v2() { wait_by_event(dir, deadline) } else { wait_by_process(dir, deadline) }
 }
 
 fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
@@ -71,8 +96,7 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool)
             Err(error) if error.raw_os_error() != Some(Errno::NOENT.raw_os_error()) => return Err(error),
             _ => {}
         }
-        let gone = if hierarchy.is_v2() { wait_by_event(&dir, deadline)? } else { wait_by_process(&dir, deadline)? };
-        if !gone || Instant::now() >= deadline {
+        if !wait(hierarchy, &dir, deadline)? || Instant::now() >= deadline {
             return Err(dir.failed("rmdir", "", Errno::BUSY));
         }
         // Version 1 stops listing a process an instant before it lets it go, and has no event for that.

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// Performs one act. `extra` is what the child said with its message.
-pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, extra: i32) -> Result<()> {
+pub(super) fn perform(act: &Act, launch: &mut Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, extra: i32) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
             let state = state(launch, pid).to_json();
@@ -22,6 +22,7 @@ pub(super) fn perform(act: &Act, launch: &Launch<'_>, pid: i32, pidfd: BorrowedF
         }),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
+        Act::Admission => (launch.admit)(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::SeccompListener => listener(launch, pid, pidfd, extra),
     }

@@ -92,6 +92,7 @@ fn act_text(act: &Act) -> String {
         Act::Rlimit(resource, soft, hard) => format!("sets limit {resource} to {soft}:{hard}"),
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
         Act::IdMaps => "writes the id maps".into(),
+        Act::Admission => "has systemd make the cgroup around the process".into(),
         Act::OomScoreAdj(value) => format!("sets oom_score_adj to {value}"),
     }
 }

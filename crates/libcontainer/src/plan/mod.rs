@@ -64,6 +64,8 @@ pub struct Input<'a> {
 pub struct Cgroups {
     /// How many `cgroup.procs` files the process has to write itself into (v1 and hybrid).
     pub procs: u16,
+    /// The process waits for its parent to have it put in, by systemd.
+    pub by_admission: bool,
     /// Whether /sys/fs/cgroup is a pure cgroup2.
     pub unified: bool,
     /// v1: the directory name below /sys/fs/cgroup (`cpu`, `cpu,cpuacct`, `systemd`) and the container's directory there.
@@ -177,6 +179,8 @@ pub enum Act {
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
     IdMaps,
+    /// Has the child put into its cgroup.
+    Admission,
 }
 
 /// One pass of the compiler: a concern, in its place.
@@ -184,6 +188,7 @@ type Pass = (&'static str, fn(&mut Builder<'_>) -> Result<()>);
 
 /// The passes of a container's first process, in the order in which their steps happen.
 const INIT: &[Pass] = &[
+    ("admission", cgroups::wait_for_admission),
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
@@ -219,6 +224,7 @@ const INIT: &[Pass] = &[
 /// The passes of a process that joins a container.
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
+    ("admission", cgroups::wait_for_admission),
     ("cgroups", cgroups::join),
     ("oom score", sched::oom_score),
     ("security label", lsm::label),

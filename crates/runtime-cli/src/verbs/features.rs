@@ -66,7 +66,7 @@ fn features() -> Value {
         "linux": {
             "namespaces": names::NAMESPACES.sorted_names(),
             "capabilities": names::CAPABILITIES.names().collect::<Vec<_>>(),
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "seccomp": {
                 "enabled": true,
                 "actions": seccomp::ACTIONS.iter().map(|action| action.name).collect::<Vec<_>>(),
