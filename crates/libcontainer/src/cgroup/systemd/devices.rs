@@ -76,12 +76,12 @@ mod tests {
             {"allow":true,"type":"b","major":1,"access":"r"},
             {"allow":true,"type":"c","major":99,"access":"r"},
             {"allow":true,"type":"c","minor":5,"access":"r"}]"#;
-        let rendered = rendered(json);
-        assert_eq!(rendered[..2], ["strict", ""]);
+        let all = rendered(json);
+        assert_eq!(all[..2], ["strict", ""]);
         let always = rendered("[]");
-        let mut added: Vec<_> = rendered[2].split(", ").filter(|entry| !always[2].contains(entry)).collect();
+        let mut added: Vec<_> = all[2].split(", ").filter(|entry| !always[2].contains(entry)).collect();
         added.sort_unstable();
-        assert_eq!(added, ["/dev/char/7:9 rw", "block-ramdisk r"]);
+        assert_eq!(added, ["/dev/char/7:9 rwm", "block-ramdisk rm"], "all may be made");
         assert!(always[2].contains("/dev/char/1:3 rwm") && always[2].contains("char-pts rwm"), "{always:?}");
         assert!(always[2].contains("block-* m"), "{always:?}");
     }
