@@ -34,7 +34,7 @@ pub(super) struct Applier<'a> {
 }
 
 pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
-    let limits = Limits::new(resources)?;
+    let mut limits = Limits::new(resources)?;
     let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
     let location = cgroup.location.clone();
@@ -46,7 +46,7 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     };
     applier.check(&limits)?;
     if let Some(unit) = &location.unit {
-        systemd::update(unit, &location, &limits, policy.as_ref())?;
+        systemd::update(unit, &location, &mut limits, policy.as_ref())?;
     }
     applier.limits(&limits)?;
     if let Some(policy) = policy {

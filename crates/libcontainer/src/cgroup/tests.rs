@@ -2,6 +2,7 @@
 //! namespace of its own, on pure version 2.
 
 mod oom;
+mod renderings;
 mod rootless;
 mod v1;
 mod v2;

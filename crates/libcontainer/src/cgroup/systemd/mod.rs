@@ -15,14 +15,13 @@ mod devices;
 mod gvariant;
 mod manager;
 mod message;
-mod properties;
+pub(super) mod properties;
 mod unit;
-mod value;
+pub(super) mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use properties::{of_v1, of_v2};
 pub use unit::Unit;
 
 use super::Options;
@@ -36,7 +35,7 @@ use super::location::{Hierarchy, Location, clean};
 use super::v2::Current;
 use crate::error::{Error, Kind, Result};
 use manager::Manager;
-use properties::Property;
+use properties::{Property, of_v1, of_v2};
 use std::path::{Path, PathBuf};
 use value::Value;
 
@@ -120,11 +119,13 @@ pub(super) fn locate(layout: &Layout, cgroups_path: Option<&str>, id: &str, user
     Ok(Location { hierarchies, disabled: false, unit: Some(unit) })
 }
 
-/// Tells systemd the limits that it has properties for, before they are written to the cgroup's files.
+/// Tells systemd the limits that it has properties for, before they are written to the cgroup's files. What depends on the
+/// files as they stood is settled in `limits`: systemd changes them.
 ///
 /// # Errors
 /// As [`Pending::start`].
-pub(super) fn update(unit: &Unit, location: &Location, limits: &Limits, policy: Option<&Policy>) -> Result<()> {
+pub(super) fn update(unit: &Unit, location: &Location, limits: &mut Limits, policy: Option<&Policy>) -> Result<()> {
+    settle(location, limits);
     let mut manager = Manager::connect(unit.user)?;
     let mut properties = limit_properties(location, limits, false, &mut manager)?;
     if let Some(policy) = policy {
@@ -178,6 +179,25 @@ fn limit_properties(location: &Location, limits: &Limits, new: bool, manager: &m
     }
     let knows_idle = properties::asks_for_idle(limits) && manager.version()? >= KNOWS_IDLE;
     of_v2(limits, stands, knows_idle)
+}
+
+/// Completes a quota without a period, or the other way round, by what stands.
+fn settle(location: &Location, limits: &mut Limits) {
+    for asked in &mut limits.asked {
+        let stands = current_at(location, &asked.setting);
+        match &mut asked.setting {
+            Setting::CpuBandwidth { quota: quota @ None, period: Some(_), .. } => *quota = stands.quota,
+            Setting::CpuBandwidth { quota: Some(_), period: period @ None, .. } => *period = period_at(location),
+            _ => {}
+        }
+    }
+}
+
+fn period_at(location: &Location) -> Option<u64> {
+    let cpu = location.hierarchies.iter().find(|h| h.has("cpu") || location.is_v2())?;
+    let file = if cpu.is_v2() { "cpu.max" } else { "cpu.cfs_period_us" };
+    let text = Dir::at(&cpu.path).read(file).ok()?;
+    text.split_whitespace().last()?.parse().ok()
 }
 
 /// What stands in the files that a setting depends on.
