@@ -32,7 +32,7 @@ fn default_config() -> Config {
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
     let process = config.process.as_ref().unwrap();
     let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
-    let cgroup = Cgroups { procs: 0, unified: true, v1: Vec::new() };
+    let cgroup = Cgroups { unified: true, ..Cgroups::default() };
     let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
     let compile = if launch.join == 0 { plan::init } else { plan::exec };
     Explanation::of(compile(&input).unwrap()).to_string()
