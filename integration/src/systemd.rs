@@ -1,5 +1,7 @@
 //! systemd as a test sees it: whether it runs here, what it says of a unit, and a user with an instance of their own.
 
+pub mod played;
+
 use crate::{Bundle, Call, Runtime, bundle::chown_tree, json, proc, user};
 use std::path::{Path, PathBuf};
 

@@ -24,7 +24,6 @@ mod tests;
 
 pub use unit::Unit;
 
-use super::Options;
 use super::apply::{Applier, current};
 use super::create::Wanted;
 use super::devices::Policy;
@@ -33,6 +32,7 @@ use super::layout::{Kind as LayoutKind, Layout, ROOT};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
 use super::v2::Current;
+use super::{Cgroup, Options};
 use crate::error::{Error, Kind, Result};
 use manager::Manager;
 use properties::{Property, of_v1, of_v2};
@@ -131,10 +131,17 @@ pub(super) fn update(unit: &Unit, location: &Location, limits: &mut Limits, poli
     if let Some(policy) = policy {
         properties.extend(device_properties(location, policy)?);
     }
-    match properties.is_empty() {
-        true => Ok(()),
-        false => manager.set(&unit.name, &properties),
+    if properties.is_empty() {
+        return Ok(());
     }
+    // On version 1 systemd forbids all devices and then allows some: nobody is to run in between.
+    let held = Cgroup::open(location);
+    let holds = policy.is_some() && !location.is_v2() && !held.frozen()? && held.freeze().is_ok();
+    let set = manager.set(&unit.name, &properties);
+    if holds {
+        held.thaw()?;
+    }
+    set
 }
 
 /// Stops the unit and has it forgotten. Where systemd cannot be reached (a user's instance ends with the last session) the
