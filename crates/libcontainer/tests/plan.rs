@@ -22,6 +22,7 @@ fn host() -> Host {
         hard_limits: [None; 16],
         apparmor: false,
         selinux: false,
+        resctrl: None,
     }
 }
 
@@ -71,6 +72,43 @@ fn an_exec() {
     config.process.as_mut().unwrap().terminal = false;
     let join = (libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET) as u64;
     compare("exec.txt", &explain(&config, &host(), LaunchFacts { join, ..LaunchFacts::default() }));
+}
+
+#[test]
+fn a_class_of_service_is_entered_before_any_hook() {
+    let mut config = default_config();
+    config.linux.intel_rdt = Some(serde_json::from_str(r#"{"closID": "gold", "enableMonitoring": true}"#).unwrap());
+    config.hooks.create_runtime = vec![libcontainer::config::Hook { path: "/hook".into(), ..Default::default() }];
+    let host = Host { resctrl: Some("/resctrl".into()), ..host() };
+    for join in [0, libc::CLONE_NEWPID as u64] {
+        let text = explain(&config, &host, LaunchFacts { join, ..LaunchFacts::default() });
+        let act = r#"meanwhile the parent puts it into "/resctrl/gold" and "/resctrl/gold/mon_groups/golden""#;
+        let (_, after) = text.split_once(act).unwrap_or_else(|| panic!("{text}"));
+        assert!(join != 0 || after.contains("runs the prestart and createRuntime hooks"), "{text}");
+    }
+}
+
+#[test]
+fn a_container_with_network_devices() {
+    let mut config = default_config();
+    let mut add = |host_name: &str, name: Option<&str>| {
+        let device = libcontainer::config::NetDevice { name: name.map(str::to_owned) };
+        config.linux.net_devices.insert(host_name.into(), device);
+    };
+    add("eth0", Some("web0"));
+    add("eth1", Some(""));
+    add("eth2", Some("wan%d"));
+    let text = explain(&config, &host(), LaunchFacts::default());
+    let (pass, rest) = text.split_once(" network devices\n").unwrap().1.split_once("\n rootfs\n").unwrap();
+    assert!(rest.contains("mount"), "before anything is mounted");
+    let mut lines = pass.lines().map(str::trim);
+    let step = lines.next().unwrap().trim_start_matches(|c: char| c.is_ascii_digit()).trim();
+    assert_eq!(step, "Meet           wait for the network devices   (linux.netDevices)");
+    let act = "moves, with permanent global addresses, and brings up: eth0 into the container as web0, eth1 into the container, eth2 into the container as wan%d";
+    assert_eq!(lines.next(), Some(format!("meanwhile the parent {act}").as_str()));
+    // To read it takes no privilege.
+    let nobody = Host { euid: 1000, egid: 1000, caps_effective: 0, ..host() };
+    assert!(explain(&config, &nobody, LaunchFacts::default()).contains(act));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod oom;
 mod renderings;
 mod rootless;
+mod tree;
 mod v1;
 mod v2;
 

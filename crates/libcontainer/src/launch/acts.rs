@@ -1,5 +1,6 @@
 //! What the parent does for a child that waits.
 
+use super::net_devices::{self, Moved};
 use super::{Launch, hook};
 use crate::error::{Error, Result};
 use crate::plan::Act;
@@ -8,8 +9,15 @@ use rustix::process::PidfdGetfdFlags;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-/// Performs one act. `extra` is what the child said with its message.
-pub(super) fn perform(act: &Act, launch: &mut Launch<'_>, pid: i32, pidfd: BorrowedFd<'_>, extra: i32) -> Result<()> {
+/// Performs one act. `extra` is what the child said with its message; `moved` remembers the devices that the host would want back.
+pub(super) fn perform(
+    act: &Act,
+    launch: &mut Launch<'_>,
+    pid: i32,
+    pidfd: BorrowedFd<'_>,
+    extra: i32,
+    moved: &mut Option<Moved>,
+) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
             let state = state(launch, pid).to_json();
@@ -23,7 +31,12 @@ pub(super) fn perform(act: &Act, launch: &mut Launch<'_>, pid: i32, pidfd: Borro
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::Admission => (launch.admit)(pid),
+        Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
+        Act::NetDevices(devices) => {
+            *moved = Some(net_devices::bring(devices, launch.host, pid, pidfd)?);
+            Ok(())
+        }
         Act::SeccompListener => listener(launch, pid, pidfd, extra),
     }
 }

@@ -4,6 +4,7 @@ mod acts;
 mod copy_up;
 pub(crate) mod hook;
 mod id_maps;
+mod net_devices;
 mod open;
 mod report;
 
@@ -62,13 +63,23 @@ pub(crate) struct Launched {
     pub pidfd: OwnedFd,
     /// Open while the process waits behind the barrier for [`Launched::release`].
     sync: Option<OwnedFd>,
+    /// What the host would want back, should it not come to [`Launched::release`].
+    devices: Option<net_devices::Moved>,
 }
 
 impl Launched {
     /// Lets a created process go to its barrier, where it depends on nobody any more.
     pub fn release(&mut self) -> Result<()> {
-        let Some(sync) = self.sync.take() else { return Ok(()) };
-        go(&sync).map_err(|errno| Error::sys("let the container's init go to its barrier", errno))
+        if let Some(sync) = self.sync.take() {
+            go(&sync).map_err(|errno| Error::sys("let the container's init go to its barrier", errno))?;
+        }
+        self.devices = None;
+        Ok(())
+    }
+
+    /// Before the process is ended for the reason of `error`: the host gets back what moved into the container.
+    pub fn give_back(&mut self, error: Error) -> Error {
+        net_devices::give_back(&mut self.devices, error)
     }
 }
 
@@ -99,10 +110,12 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
-    let mut conversation = Conversation { plan, launch, sync: ours, told: false, forks };
-    let waits = conversation.hold(&mut child)?;
+    let mut conversation = Conversation { plan, launch, sync: ours, told: false, forks, devices: None };
+    let held = conversation.hold(&mut child);
+    let waits = held.map_err(|error| net_devices::give_back(&mut conversation.devices, error))?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
-    Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(conversation.sync) })
+    let Conversation { sync, devices, .. } = conversation;
+    Ok(Launched { pid: child.pid, pidfd, sync: waits.then_some(sync), devices })
 }
 
 fn go(sync: &OwnedFd) -> std::result::Result<(), Errno> {
@@ -173,6 +186,8 @@ struct Conversation<'a> {
     told: bool,
     /// The child will leave its place to another, and has not yet.
     forks: bool,
+    /// What has moved from the host into the container so far.
+    devices: Option<net_devices::Moved>,
 }
 
 impl Conversation<'_> {
@@ -222,7 +237,7 @@ impl Conversation<'_> {
         let acts: Vec<Act> =
             self.plan.acts.iter().filter(|(step, _)| *step == message.step).map(|(_, act)| act.clone()).collect();
         for act in acts {
-            acts::perform(&act, &mut self.launch, child.pid, pidfd.as_fd(), message.extra)?;
+            acts::perform(&act, &mut self.launch, child.pid, pidfd.as_fd(), message.extra, &mut self.devices)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A plan as text for people: what is opened, what the clone makes, and each step with the field that asks for it.
 
 use super::builder::Plan;
-use super::{Act, OpenWhat};
+use super::{Act, NetDevice, OpenWhat};
 use hull_init::op::{Op, Slot};
 use std::fmt;
 
@@ -93,6 +93,15 @@ fn act_text(act: &Act) -> String {
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
         Act::IdMaps => "writes the id maps".into(),
         Act::Admission => "has systemd make the cgroup around the process".into(),
+        Act::ClassOfService(group) => format!("puts it into {group}"),
+        Act::NetDevices(devices) => {
+            let one = |device: &NetDevice| match &device.name {
+                Some(name) => format!("{} into the container as {name}", device.host_name),
+                None => format!("{} into the container", device.host_name),
+            };
+            let all: Vec<String> = devices.iter().map(one).collect();
+            format!("moves, with permanent global addresses, and brings up: {}", all.join(", "))
+        }
         Act::OomScoreAdj(value) => format!("sets oom_score_adj to {value}"),
     }
 }

@@ -16,8 +16,10 @@ mod lsm;
 mod masks;
 mod mounts;
 mod namespaces;
+mod net_devices;
 pub mod options;
 mod program;
+mod rdt;
 mod rlimits;
 mod rootfs;
 mod sched;
@@ -27,9 +29,11 @@ mod sysctl;
 pub use builder::{Origin, Plan};
 pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
+pub(crate) use net_devices::FIELD as NET_DEVICES;
+pub use net_devices::NetDevice;
 
 use crate::config::{Config, Process};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Host;
 use crate::seccomp::Filter;
 pub use crate::sys::mount::MountAttr;
@@ -181,6 +185,10 @@ pub enum Act {
     IdMaps,
     /// Has the child put into its cgroup.
     Admission,
+    /// Writes the child into its class of service.
+    ClassOfService(crate::resctrl::Group),
+    /// Moves devices of the host's network namespace into the child's.
+    NetDevices(Vec<NetDevice>),
 }
 
 /// One pass of the compiler: a concern, in its place.
@@ -192,7 +200,9 @@ const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
+    ("class of service", rdt::join),
     ("session", namespaces::session),
+    ("network devices", net_devices::all),
     ("runtime hooks", hooks::runtime),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
@@ -230,6 +240,7 @@ const EXEC: &[Pass] = &[
     ("security label", lsm::label),
     ("host's procfs", namespaces::leave_procfs),
     ("namespaces", namespaces::follow),
+    ("class of service", rdt::join),
     ("rootfs", rootfs::follow),
     ("session", namespaces::session),
     ("keyring", identity::keyring),
@@ -249,21 +260,7 @@ const EXEC: &[Pass] = &[
 
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
-    refuse_what_is_missing(input.config)?;
     compile(input, INIT)
-}
-
-/// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
-fn refuse_what_is_missing(config: &Config) -> Result<()> {
-    let linux = &config.linux;
-    let missing = [
-        (linux.intel_rdt.is_some(), "linux.intelRdt", "intelRdt is not supported yet"),
-        (!linux.net_devices.is_empty(), "linux.netDevices", "moving network devices is not supported yet"),
-    ];
-    match missing.into_iter().find(|(asked, _, _)| *asked) {
-        Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
-        None => Ok(()),
-    }
 }
 
 /// Compiles the plan of a process that joins a running container.

@@ -92,6 +92,8 @@ pub const CAP_SETGID: u8 = 6;
 pub const CAP_SYS_ADMIN: u8 = 21;
 /// mknod(2) of devices.
 pub const CAP_MKNOD: u8 = 27;
+/// Moving and configuring network devices.
+pub const CAP_NET_ADMIN: u8 = 12;
 /// setuid(2), and id maps of more than the caller's own user.
 pub const CAP_SETUID: u8 = 7;
 

@@ -1,7 +1,8 @@
 //! Children of a moment that nobody hears of: without a signal at their end, waited for by whoever made them.
 //!
 //! As hull-init before its exec they share this process's memory, run a few raw system calls on a stack of their own, and touch no
-//! allocator, no lock and no thread-local. Their descriptors are copies: what they open, no other child of this process has.
+//! allocator, no lock and no thread-local. Their descriptors are copies: what they open, no other child of this process has. Only a
+//! socket of another network namespace is meant for this process, and its maker shares the table.
 
 use super::clone::{CLEAR_SIGNAL_HANDLERS, CloneArgs, STACK, clone3, raw};
 use rustix::fs::{Mode, OFlags};
@@ -135,5 +136,40 @@ extern "C" fn writer(writing: *mut c_void) -> ! {
         result = raw(libc::SYS_writev, [result as usize, writing.parts as usize, writing.count, 0, 0]);
     }
     writing.result.store(result as i32, Ordering::Release);
+    exit()
+}
+
+/// Whose network namespace to enter, and what came of it.
+struct Entering {
+    process: RawFd,
+    /// The socket, or a negative errno.
+    result: AtomicI32,
+}
+
+/// A socket for rtnetlink(7) in the network namespace of a process. No thread of this one enters it: a child does.
+///
+/// # Errors
+/// Those of setns(2) and socket(2).
+pub fn route_socket_of(pidfd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let entering = Entering { process: pidfd.as_raw_fd(), result: AtomicI32::new(-libc::EINTR) };
+    // SAFETY: the child reads what lives in this frame, and writes the atomic only.
+    unsafe { with_child(libc::CLONE_FILES as u64, socket_maker, (&raw const entering).cast(), |_| ()) }?;
+    match entering.result.load(Ordering::Acquire) {
+        // SAFETY: the child made it in the table it shared with this process, and is gone.
+        socket if socket >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(socket) }),
+        errno => Err(Errno::from_raw_os_error(-errno)),
+    }
+}
+
+extern "C" fn socket_maker(entering: *mut c_void) -> ! {
+    // SAFETY: the parent keeps it until this process is gone.
+    let entering = unsafe { &*entering.cast::<Entering>() };
+    let mut result = raw(libc::SYS_setns, [entering.process as usize, libc::CLONE_NEWNET as usize, 0, 0, 0]);
+    if result >= 0 {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        let protocol = libc::NETLINK_ROUTE;
+        result = raw(libc::SYS_socket, [libc::AF_NETLINK as usize, kind as usize, protocol as usize, 0, 0]);
+    }
+    entering.result.store(result as i32, Ordering::Release);
     exit()
 }

@@ -114,7 +114,7 @@ fn job(job: u32) -> Message {
 /// Everything works: the job's end is told before or after the call's answer, with others' in between.
 fn obliging(call: &Message, count: usize) -> Vec<Message> {
     match call.member.as_str() {
-        "StartTransientUnit" if count % 2 == 0 => vec![job_removed(7, "done"), job(7)],
+        "StartTransientUnit" if count.is_multiple_of(2) => vec![job_removed(7, "done"), job(7)],
         "StartTransientUnit" | "StopUnit" => {
             vec![job_removed(6, "failed"), job(7), job_removed(8, "x"), job_removed(7, "done")]
         }

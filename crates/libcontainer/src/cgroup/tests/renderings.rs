@@ -135,10 +135,7 @@ const TABLE: &[Row] = &[
 fn every_limit_in_every_world() {
     for row in TABLE {
         let limits = Limits::new(&serde_json::from_str(row.json).unwrap()).unwrap();
-        let of_v1_files = limits.asked.iter().map(|asked| match v1::controller(&asked.setting) {
-            Some(_) => Some(v1::render(asked)),
-            None => None,
-        });
+        let of_v1_files = limits.asked.iter().map(|asked| v1::controller(&asked.setting).map(|_| v1::render(asked)));
         let of_v2_files = limits.asked.iter().map(|asked| v2::render(asked, &Current::default()).ok());
         let json = row.json;
         assert_eq!(writes(of_v1_files), row.v1, "version 1: {json}");

@@ -105,6 +105,12 @@ pub(super) fn network_devices_have_valid_names(config: &Config, faults: &mut Fau
             let what = format_args!("{name:?} cannot be the name of a network interface");
             faults.error(format_args!("{field}.name"), what);
         }
+        if name.contains('%') && (name.matches('%').count(), name.matches("%d").count()) != (1, 1) {
+            faults.error(
+                format_args!("{field}.name"),
+                format_args!("the template {name:?} must have one %d and no other %"),
+            );
+        }
         // The kernel counts `%d` up to a free name.
         if !name.contains('%') && taken.contains(&name) {
             faults.error(format_args!("{field}.name"), format_args!("two interfaces would be named {name:?}"));
@@ -193,6 +199,11 @@ pub(super) const CASES: super::tests::Cases = &[
         r#"two interfaces would be named "a""#,
     ),
     (r#"{"linux": {"netDevices": {"eth0": {"name": "e%d"}, "eth1": {"name": "e%d"}, "eth2": {}}}}"#, "", ""),
+    (
+        r#"{"linux": {"netDevices": {"eth0": {"name": "e%s"}}}}"#,
+        "linux.netDevices.eth0.name",
+        r#"the template "e%s" must have one %d and no other %"#,
+    ),
     (
         r#"{"linux": {"namespaces": [], "netDevices": {"eth0": {}}}}"#,
         "linux.netDevices",
