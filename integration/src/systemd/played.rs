@@ -1,11 +1,12 @@
 //! A systemd that is played, for machines without one: it listens on a socket, makes a cgroup for each scope it is asked for,
 //! and keeps the names of the methods that were called.
 
+use crate::view;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -74,12 +75,6 @@ impl Played {
     }
 }
 
-/// Where this machine has version 2.
-fn root() -> &'static Path {
-    let hybrid = Path::new("/sys/fs/cgroup/unified");
-    if hybrid.is_dir() { hybrid } else { Path::new("/sys/fs/cgroup") }
-}
-
 /// Serves one connection to its end.
 fn converse(mut stream: UnixStream, (stage, called): &(Mutex<Stage>, Condvar)) -> Option<()> {
     let mut greeting = Vec::new();
@@ -121,7 +116,7 @@ impl Stage {
             }
             "StartTransientUnit" => {
                 let slice = after(body, b"Slice\0\x01s\0")?;
-                let cgroup = root().join(slice).join(&unit);
+                let cgroup = view::v2_root().join(slice).join(&unit);
                 fs::create_dir_all(&cgroup).ok()?;
                 let at = find(body, b"PIDs\0\x02au\0")?.next_multiple_of(4);
                 fs::write(cgroup.join("cgroup.procs"), number(body, at + 4).to_string()).ok()?;

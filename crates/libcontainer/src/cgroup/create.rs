@@ -160,9 +160,7 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     let lenient = pending.options.rootless;
     let mut applier = Applier { places, lenient, unmanaged: false, skipped: Vec::new() };
     furnish(&mut applier, &pending.wanted, &pending.options)?;
-    if !location.is_v2() {
-        systemd::enter_the_rest(&applier, pid)?;
-    }
+    systemd::enter_the_rest(&applier, pid)?;
     cgroup.skipped = applier.skipped;
     made.keep();
     Ok(())

@@ -170,7 +170,8 @@ pub(super) fn attach(unit: &Unit, path: &Path, pid: i32) -> Result<()> {
 /// Version 1 has hierarchies that systemd does not manage, and those of which it makes no use for this unit: the process
 /// is put into each that it is not in yet.
 pub(super) fn enter_the_rest(applier: &Applier<'_>, pid: i32) -> Result<()> {
-    for place in applier.places.iter().filter(|place| !place.hierarchy.has("name=systemd")) {
+    let is_theirs = |hierarchy: &Hierarchy| hierarchy.is_v2() || hierarchy.has("name=systemd");
+    for place in applier.places.iter().filter(|place| !is_theirs(place.hierarchy)) {
         place
             .dir
             .write("cgroup.procs", &pid.to_string())
