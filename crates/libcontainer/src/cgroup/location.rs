@@ -40,6 +40,17 @@ pub struct Hierarchy {
     pub mount: PathBuf,
     /// The container's cgroup, below `mount`.
     pub path: PathBuf,
+    /// How many directories of `path`, from its end, came with the container and go with it. None: somebody else made the cgroup.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) made: u16,
+}
+
+fn one() -> u16 {
+    1
+}
+
+fn is_one(made: &u16) -> bool {
+    *made == 1
 }
 
 impl Hierarchy {
@@ -84,7 +95,7 @@ impl Location {
             Kind::V2 => {
                 let mount = PathBuf::from(ROOT);
                 let base = if absolute { mount.clone() } else { mount.join(beside_own(&own_memberships()?)) };
-                vec![Hierarchy { controllers: vec![String::new()], path: base.join(&inner), mount }]
+                vec![Hierarchy { controllers: vec![String::new()], path: base.join(&inner), mount, made: 1 }]
             }
             Kind::V1(mounted) => mounted
                 .iter()
@@ -94,7 +105,12 @@ impl Location {
                     // In a container without a cgroup namespace the kernel tells a path of the host, which is not there
                     // below the mount: the mount itself is then the nearest to it that we have.
                     let base = if absolute || base.is_dir() { base } else { m.mount.clone() };
-                    Hierarchy { controllers: m.controllers.clone(), mount: m.mount.clone(), path: base.join(&inner) }
+                    Hierarchy {
+                        controllers: m.controllers.clone(),
+                        mount: m.mount.clone(),
+                        path: base.join(&inner),
+                        made: 1,
+                    }
                 })
                 .collect(),
         };

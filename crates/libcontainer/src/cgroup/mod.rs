@@ -18,6 +18,7 @@ mod layout;
 mod limits;
 mod location;
 mod oom;
+mod owner;
 mod processes;
 mod remove;
 mod stats;
@@ -29,6 +30,7 @@ mod write;
 pub use layout::Layout;
 pub use location::{Driver, Hierarchy, Location};
 pub use oom::{OomEvent, OomEvents};
+pub(crate) use owner::owner;
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpusetStats, HugetlbStats, MemoryCount, MemoryStats, PidsStats, Pressure,
     PressureLine, Stats,

@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Origin, inside, is_below, origin};
 use super::options::{self, MountOptions};
-use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
+use super::{IdmappedMount, MountAttr, OpenWhat, Tree, lsm};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use hull_init::op::{
@@ -53,6 +53,8 @@ impl Target<'_> {
 /// All mounts of the config.
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let config = b.input.config;
+    // A label that cannot be is an error even where no file system would get it.
+    lsm::mount_label(b)?;
     for (i, mount) in config.mounts.iter().enumerate() {
         let field = format!("mounts[{i}]");
         let options = options::parse_mount(mount, &field)?;
@@ -240,7 +242,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         let what = "only bind mounts can have ids of their own";
         return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
     }
-    let params = params_of(b, mount, kind, target);
+    let params = params_of(b, mount, kind, target)?;
     let is_dev = inside(&mount.destination) == "dev";
     let readonly_later =
         is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
@@ -272,7 +274,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     Ok(())
 }
 
-fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Vec<(String, Option<String>)> {
+fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Result<Vec<(String, Option<String>)>> {
     let mut params = Vec::new();
     if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
         params.push(("source".to_owned(), Some(source.to_owned())));
@@ -285,12 +287,11 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }
-    let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
     // proc and sysfs have labels of their own kind.
-    if let Some(label) = label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
+    if let Some(label) = lsm::mount_label(b)?.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
         params.push(("context".to_owned(), Some(label.to_owned())));
     }
-    params
+    Ok(params)
 }
 
 fn encode(params: &[(String, Option<String>)]) -> Vec<u8> {

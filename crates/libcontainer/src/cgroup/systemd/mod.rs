@@ -102,7 +102,7 @@ pub(super) fn locate(layout: &Layout, cgroups_path: Option<&str>, id: &str, user
         LayoutKind::V2 => {
             let mount = PathBuf::from(ROOT);
             let manager = if user { clean(&Manager::connect(true)?.control_group()?) } else { PathBuf::new() };
-            vec![Hierarchy { controllers: vec![String::new()], path: mount.join(manager).join(below), mount }]
+            vec![Hierarchy { controllers: vec![String::new()], path: mount.join(manager).join(below), mount, made: 1 }]
         }
         LayoutKind::V1(_) if user => {
             let what = "the systemd cgroup driver of an ordinary user needs cgroup v2 alone";
@@ -112,7 +112,7 @@ pub(super) fn locate(layout: &Layout, cgroups_path: Option<&str>, id: &str, user
             .iter()
             .map(|m| {
                 let path = m.mount.join(&below);
-                Hierarchy { controllers: m.controllers.clone(), mount: m.mount.clone(), path }
+                Hierarchy { controllers: m.controllers.clone(), mount: m.mount.clone(), path, made: 1 }
             })
             .collect(),
     };
