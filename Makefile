@@ -24,7 +24,7 @@ need-build:
 	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc /usr/include/stdio.h libc6-dev)
 
 need-test: need-build
-	$(call need,$(BUSYBOX) busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/ps procps /sbin/ip iproute2)
+	$(call need,$(BUSYBOX) busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/ps procps /sbin/ip iproute2 /usr/bin/conmon conmon)
 
 # The release binary.
 build: need-build

@@ -5,8 +5,22 @@ use integration::systemd::{Instance, cgroup_of, is_here, is_here_with_v2, login_
 use integration::{Bundle, Container, Runtime, json, proc};
 use std::fs;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 const SYSTEM: Instance = Instance::System;
+
+/// A reload has systemd write every limit of every unit as it knows it, a quota in whole percents: who looks at exact values
+/// holds this for reading.
+static RELOADS: RwLock<()> = RwLock::new(());
+
+fn reload() {
+    let _alone = RELOADS.write().unwrap_or_else(PoisonError::into_inner);
+    SYSTEM.systemctl(&["daemon-reload"]).go().ok();
+}
+
+fn no_reload() -> RwLockReadGuard<'static, ()> {
+    RELOADS.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn bundle(rt: &Runtime) -> Bundle {
     let mut bundle = rt.bundle();
@@ -142,6 +156,7 @@ fn limits_are_known_to_systemd_and_in_force() {
     if !is_here_with_v2() {
         return;
     }
+    let _undisturbed = no_reload();
     let rt = Runtime::new();
     let mut bundle = bundle(&rt);
     bundle.set("/linux/resources/memory", json!({"limit": 64 << 20, "swap": 96 << 20, "reservation": 32 << 20}));
@@ -196,6 +211,7 @@ fn an_update_survives_a_reload() {
     let container = sleeper(&rt, &mut bundle);
     let unit = unit(&rt);
     let cgroup = SYSTEM.cgroup(&unit);
+    let undisturbed = no_reload();
     // Again and again: systemd writes to the cgroup on its own time, and hull's exact values must come after.
     for i in 0..20 {
         let quota = format!("{}", 20_001 + i);
@@ -210,7 +226,8 @@ fn an_update_survives_a_reload() {
     container.verb(&["update", "--cpu-quota", "30000"]).ok();
     assert_eq!(read(&cgroup, "cpu.max"), "30000 50000", "and so does the period");
     assert_eq!(SYSTEM.show(&unit, "CPUQuotaPerSecUSec"), "600ms");
-    SYSTEM.systemctl(&["daemon-reload"]).go().ok();
+    drop(undisturbed);
+    reload();
     for (file, value) in [("memory.max", "33554432"), ("pids.max", "7")] {
         assert_eq!(read(&cgroup, file), value, "{file}");
     }
@@ -228,7 +245,7 @@ fn idle_is_a_weight_of_systemd_too() {
     let mut bundle = bundle(&rt);
     bundle.set("/linux/resources/cpu", json!({"idle": 1}));
     sleeper(&rt, &mut bundle);
-    SYSTEM.systemctl(&["daemon-reload"]).go().ok();
+    reload();
     assert_eq!(read(&SYSTEM.cgroup(&unit(&rt)), "cpu.idle"), "1");
     assert_eq!(SYSTEM.show(&unit(&rt), "CPUWeight"), "idle");
 }
@@ -261,7 +278,7 @@ fn device_rules_hold_and_survive_a_reload() {
     let look = "for d in null disk-it; do (true < /dev/$d) 2>/dev/null && echo $d open || echo $d denied; done";
     let denied = "null open\ndisk-it denied\n";
     assert_eq!(container.sh(look).ok(), denied);
-    SYSTEM.systemctl(&["daemon-reload"]).go().ok();
+    reload();
     assert_eq!(container.sh(look).ok(), denied);
     SYSTEM.systemctl(&["set-property", "--runtime", &unit(&rt), "CPUWeight=50"]).go();
     assert_eq!(container.sh(look).ok(), denied);

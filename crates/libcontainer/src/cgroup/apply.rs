@@ -38,12 +38,11 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
     let location = cgroup.location.clone();
-    let mut applier = Applier {
-        places: location.hierarchies.iter().map(place).collect(),
-        lenient: location.disabled,
-        unmanaged: location.disabled,
-        skipped: Vec::new(),
-    };
+    if location.disabled {
+        return Err(Error::new(Kind::Unsupported, "the container was made without a cgroup, which could have limits"));
+    }
+    let places = location.hierarchies.iter().map(place).collect();
+    let mut applier = Applier { places, lenient: false, unmanaged: false, skipped: Vec::new() };
     applier.check(&limits)?;
     if let Some(unit) = &location.unit {
         systemd::update(unit, &location, &mut limits, policy.as_ref())?;

@@ -129,9 +129,15 @@ fn furnish(applier: &mut Applier<'_>, wanted: &Wanted, options: &Options<'_>) ->
     } else if *device_rules {
         applier.skipped.push(format!("device rules cannot be set here ({DEVICES})"));
     }
-    let v2_alone = applier.places.iter().all(|place| place.hierarchy.is_v2());
-    if let Some(uid) = options.owner.filter(|_| v2_alone) {
-        applier.places.iter().try_for_each(|place| owner::hand_over(&place.dir, uid))?;
+    if let Some(uid) = options.owner {
+        for place in applier.places.iter().filter(|place| place.hierarchy.is_v2()) {
+            match owner::hand_over(&place.dir, uid) {
+                Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
+                    applier.skipped.push(error.to_string());
+                }
+                given => given?,
+            }
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 
 mod apply;
 mod create;
+mod delegate;
 mod devices;
 mod dir;
 mod ebpf;
@@ -18,7 +19,7 @@ mod layout;
 mod limits;
 mod location;
 mod oom;
-mod owner;
+pub(crate) mod owner;
 mod processes;
 mod remove;
 mod stats;
@@ -27,10 +28,10 @@ mod v1;
 mod v2;
 mod write;
 
+pub use delegate::Delegation;
 pub use layout::Layout;
 pub use location::{Driver, Hierarchy, Location};
 pub use oom::{OomEvent, OomEvents};
-pub(crate) use owner::owner;
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpusetStats, HugetlbStats, MemoryCount, MemoryStats, PidsStats, Pressure,
     PressureLine, Stats,
@@ -76,6 +77,8 @@ pub struct Entry {
     pub procs: Vec<OwnedFd>,
     /// Neither will do: the new process waits at once, to be put in by [`Cgroup::admit`].
     pub by_admission: bool,
+    /// A cgroup below, to which it goes on.
+    pub delegation: Option<Delegation>,
 }
 
 /// A container's cgroup: one directory in each hierarchy.
@@ -136,7 +139,8 @@ impl Cgroup {
             let dir = Dir::at(&h.path);
             dir.file("cgroup.procs", OFlags::WRONLY).map_err(|errno| dir.failed("open", "cgroup.procs", errno))
         };
-        Ok(Entry { procs: self.location.hierarchies.iter().map(open).collect::<Result<_>>()?, ..Entry::default() })
+        let procs = self.location.hierarchies.iter().map(open).collect::<Result<_>>()?;
+        Ok(Entry { procs, ..Entry::default() })
     }
 
     /// Puts a process in that waits for it, and makes the cgroup around the first.

@@ -70,6 +70,9 @@ pub struct Cgroups {
     pub procs: u16,
     /// The process waits for its parent to have it put in, by systemd.
     pub by_admission: bool,
+    /// The cgroup below, to which the process goes on: how many cgroups are above it from the container's on, and the
+    /// controllers these are to pass on.
+    pub delegation: Option<(u16, Vec<String>)>,
     /// Whether /sys/fs/cgroup is a pure cgroup2.
     pub unified: bool,
     /// v1: the directory name below /sys/fs/cgroup (`cpu`, `cpu,cpuacct`, `systemd`) and the container's directory there.
@@ -91,6 +94,8 @@ pub struct LaunchFacts<'a> {
     pub extra_env: &'a [String],
     /// The home directory of the user by the container's /etc/passwd, for a process without HOME.
     pub home: Option<&'a str>,
+    /// What the sources of mounts with `copy-symlink` point to, by the mount's place in the config.
+    pub links: &'a [(usize, PathBuf)],
     /// The namespaces an exec joins (CLONE_NEW* bits).
     pub join: u64,
 }
@@ -123,6 +128,11 @@ pub enum OpenWhat {
         /// Its path.
         path: PathBuf,
     },
+    /// A file to append to, made if it is missing.
+    Output {
+        /// Its path.
+        path: PathBuf,
+    },
     /// The host's procfs, verified.
     Procfs,
     /// A detached tmpfs into which the directory `from` below the rootfs has been copied.
@@ -136,6 +146,10 @@ pub enum OpenWhat {
     },
     /// The n-th `cgroup.procs` of the container.
     CgroupProcs(u16),
+    /// `cgroup.procs` of the cgroup that the container manages itself.
+    DelegatedProcs,
+    /// `cgroup.subtree_control` of the n-th cgroup above that one, from the container's on.
+    DelegatedSubtree(u16),
     /// The socket on which `start` is awaited.
     StartSocket,
     /// The socket that gets the terminal's master.

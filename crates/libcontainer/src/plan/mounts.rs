@@ -5,11 +5,12 @@ use super::options::{self, MountOptions};
 use super::{IdmappedMount, MountAttr, OpenWhat, Tree, lsm};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
+use crate::spec::annotations;
 use hull_init::op::{
-    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG,
+    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, LINK_REFUSE, Op, PARAM_FLAG,
     PARAM_STRING, Slot,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a mount goes, and what its options say.
 pub(super) struct Target<'m> {
@@ -76,12 +77,10 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
             return Err(Error::spec(format!("{}.destination", target.field), what));
         }
-        if target.options.copy_symlink {
-            let what = "the option \"copy-symlink\" is not supported yet";
-            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
-        }
         outside_procfs(&target)?;
-        if target.options.remount && !bind_remount_of_source(mount, &target.options) {
+        if let Some((_, link)) = b.input.launch.links.iter().find(|(mount, _)| *mount == i) {
+            copy_symlink(b, &target, link);
+        } else if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
         } else if bind {
             self::bind(b, mount, &target)?;
@@ -92,6 +91,19 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A symlink that points where the source of a bind mount does, instead of the mount. Another one of that name may not be there.
+fn copy_symlink(b: &mut Builder<'_>, target: &Target<'_>, link: &Path) {
+    let why = || origin(target.field.clone(), format!("make the symlink {:?} to {link:?}", target.destination));
+    let path = inside(target.destination);
+    let (parent, name) = path.rsplit_once('/').unwrap_or((".", &path));
+    // Where the symlink leads is to be seen from the root.
+    b.fresh.remove(parent);
+    let (root, parent) = (b.root, b.string(parent));
+    let dir = b.step_to_slot(why(), Op::MakeDirs { root, path: parent, mode: 0o755 });
+    let (link, name) = (b.string(link), b.string(name));
+    b.step(why(), Op::Symlink { target: link, dir, name, other: LINK_REFUSE });
 }
 
 /// What of a procfs may be replaced: statistics that lxcfs and its like fake, and nothing that a process writes to.
@@ -216,13 +228,14 @@ fn idmap(b: &Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<Option<I
     }
     let Some(wanted) = wanted else { return Ok(None) };
     if !wanted.uids.is_empty() || !wanted.gids.is_empty() {
-        let plain =
-            |ranges: &[options::IdmapRange]| ranges.iter().map(|range| range.mapping.clone()).collect::<Vec<_>>();
-        if wanted.uids.iter().chain(&wanted.gids).any(|range| range.relative) {
-            let what = "ids relative to the container's user namespace (@) are not supported";
-            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
-        }
-        return Ok(Some(of(&plain(&wanted.uids), &plain(&wanted.gids))));
+        let linux = &b.input.config.linux;
+        let absolute = |ranges: &[options::IdmapRange], mappings: &[IdMapping]| {
+            let one = |range: &options::IdmapRange| range.absolute(mappings);
+            ranges.iter().map(one).collect::<std::result::Result<Vec<_>, _>>()
+        };
+        let both = absolute(&wanted.uids, &linux.uid_mappings)
+            .and_then(|uids| Ok(of(&uids, &absolute(&wanted.gids, &linux.gid_mappings)?)));
+        return both.map(Some).map_err(|what| Error::spec(format!("{}.options", target.field), what));
     }
     let linux = &b.input.config.linux;
     if linux.uid_mappings.is_empty() || linux.gid_mappings.is_empty() {
@@ -289,7 +302,8 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
     }
     // proc and sysfs have labels of their own kind.
     if let Some(label) = lsm::mount_label(b)?.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
-        params.push(("context".to_owned(), Some(label.to_owned())));
+        let kind = annotations::asked(b.input.config, annotations::MOUNT_CONTEXT_TYPE);
+        params.push((kind.unwrap_or(annotations::MOUNT_CONTEXT_TYPES[0]).to_owned(), Some(label.to_owned())));
     }
     Ok(params)
 }

@@ -198,6 +198,10 @@ fn parse_as(options: &[String], bind: bool, field: &str) -> Result<MountOptions>
             parsed.data.extend(parameters(option));
         }
     }
+    if parsed.copy_symlink && (parsed.src_nofollow || parsed.dest_nofollow) {
+        let what = "\"copy-symlink\" goes with neither \"src-nofollow\" nor \"dest-nofollow\"";
+        return Err(Error::spec(format!("{field}.options"), what));
+    }
     match parsed.data.first().filter(|_| parsed.bind) {
         Some(option) => {
             let what = format!("{option:?} is an option of a filesystem: a bind mount cannot have it");

@@ -1,5 +1,6 @@
 //! The rules of the runtime specification: one function for each, in one table, in the order of its sections.
 
+mod annotations;
 mod devices;
 mod hooks;
 mod limits;
@@ -54,6 +55,9 @@ const RULES: &[(&str, Rule)] = &[
     ("config.md, hooks", hooks::path_is_absolute),
     ("config.md, hooks", hooks::timeout_is_positive),
     ("config.md, annotations", top::annotations_have_keys),
+    ("crun(1), extensions", annotations::paths_are_absolute),
+    ("crun(1), extensions", annotations::delegate_cgroup_is_below),
+    ("crun(1), extensions", annotations::mount_context_type_is_known),
     ("config-linux.md, namespaces", namespaces::kinds_are_known_once),
     ("config-linux.md, namespaces", namespaces::paths_are_absolute),
     ("config-linux.md, user namespace mappings", namespaces::mappings_go_with_a_new_user_namespace),
@@ -174,6 +178,7 @@ mod tests {
         process::CASES,
         schedule::CASES,
         hooks::CASES,
+        annotations::CASES,
         namespaces::CASES,
         devices::CASES,
         limits::CASES,
