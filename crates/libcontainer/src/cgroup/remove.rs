@@ -2,7 +2,7 @@
 
 use super::dir::Dir;
 use super::location::Hierarchy;
-use super::processes::{wait_by_event, wait_by_process};
+use super::processes::{is_gone, wait_by_event, wait_by_process};
 use super::{Cgroup, PATIENCE, systemd};
 use crate::error::Result;
 use rustix::io::Errno;
@@ -83,7 +83,7 @@ fn kill(dir: &Dir, ours: &impl Fn(i32) -> bool) -> Result<()> {
 fn empty(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
     let dir = Dir::at(&hierarchy.path);
     match kill(&dir, ours) {
-        Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => return Ok(()),
+        Err(error) if is_gone(&error) => return Ok(()), // systemd was faster
         other => other?,
     }
     match wait(hierarchy, &dir, deadline)? {
@@ -108,7 +108,7 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool)
         }
         match dir.remove_children() {
             Ok(()) => {}
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
             Err(errno) => return Err(dir.failed("remove the cgroups below", "", errno)),
         }
         match rustix::fs::rmdir(dir.path()) {
@@ -116,7 +116,7 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool)
             _ => continue,
         }
         match kill(&dir, ours) {
-            Err(error) if error.raw_os_error() != Some(Errno::NOENT.raw_os_error()) => return Err(error),
+            Err(error) if !is_gone(&error) => return Err(error),
             _ => {}
         }
         if !wait(hierarchy, &dir, deadline)? || Instant::now() >= deadline {
