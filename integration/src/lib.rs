@@ -23,6 +23,7 @@ pub mod fifo;
 pub mod forks;
 pub mod network;
 pub mod proc;
+pub mod resctrl;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;

@@ -19,10 +19,11 @@ pub fn as_user(id: u32) -> Vec<String> {
     ["setpriv", &user, &group, "--clear-groups", "--inh-caps=-all"].map(str::to_owned).to_vec()
 }
 
-/// A process in a cgroup of its own in every v1 hierarchy: where a relative `cgroupsPath` starts.
+/// A process in a cgroup of its own in every hierarchy: where a relative `cgroupsPath` starts. A directory beside them on which nothing is
+/// mounted is none.
 pub fn in_cgroup(name: &str) -> Vec<String> {
     let script = format!(
-        "set -e; for top in /sys/fs/cgroup/*/; do own=${{top}}{name}; mkdir -p $own; \
+        "set -e; for top in /sys/fs/cgroup/*/; do [ -e ${{top}}cgroup.procs ] || continue; own=${{top}}{name}; mkdir -p $own; \
          if [ -e $own/cpuset.cpus ]; then cat $top/cpuset.cpus > $own/cpuset.cpus; cat $top/cpuset.mems > $own/cpuset.mems; fi; \
          echo $$ > $own/cgroup.procs; done; exec \"$@\""
     );

@@ -168,6 +168,27 @@ fn unified() {
 }
 
 #[test]
+fn huge_pages_are_limited_in_use_and_in_reservation() {
+    let rt = Runtime::pure_v2();
+    let mut bundle = bundle(&rt);
+    bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 4 << 20}]));
+    let container = rt.sleeper(&mut bundle);
+    let read = |file: &str| fs::read_to_string(dir(&rt).join(file)).unwrap();
+    let both = || [read("hugetlb.2MB.max"), read("hugetlb.2MB.rsvd.max")];
+    assert_eq!(both(), ["4194304\n"; 2]);
+    let update = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}).to_string();
+    rt.call(["update", "--resources", "-", &container.id]).input(update).go().ok();
+    assert_eq!(both(), ["0\n"; 2]);
+    container.verb(&["delete", "--force"]).ok();
+    bundle.set("/linux/resources/unified", json!({"hugetlb.2MB.rsvd.max": "2097152"}));
+    rt.sleeper(&mut bundle);
+    assert_eq!(both(), ["4194304\n", "2097152\n"], "what is set by name comes last");
+    bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "3MB", "limit": 0}])).args(&["true"]);
+    rt.container().verb(&["delete", "--force"]).ok();
+    rt.run(&bundle).exits(1).one_line().says("linux.resources.hugepageLimits[0]");
+}
+
+#[test]
 fn a_v1_only_resource_is_an_error() {
     let rt = Runtime::pure_v2();
     let mut bundle = bundle(&rt);

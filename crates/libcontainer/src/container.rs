@@ -3,10 +3,11 @@
 mod delete;
 
 use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
-use crate::config::{Config, Resources};
+use crate::config::{Config, IntelRdt, Resources};
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
+use crate::resctrl::{self, Group};
 use crate::runtime::{START_SOCKET, program_of};
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
@@ -182,6 +183,14 @@ impl Container {
         Ok(Cgroup::open(&self.location()?))
     }
 
+    /// Its place in resctrl, where its config has linux.intelRdt.
+    fn class(&self) -> Result<Option<Group>> {
+        let class = self.record.as_ref().map(|record| record.resctrl.clone()).unwrap_or_default();
+        serde_json::from_value(class).map_err(|error| {
+            Error::new(Kind::Corrupt, format!("the class of service in the container's record: {error}"))
+        })
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -323,6 +332,27 @@ impl Container {
             return Err(Error::new(Kind::WrongState, "container not running"));
         }
         self.cgroup()?.update(resources)
+    }
+
+    /// Changes what its class of service may use, which is so for all who share it; what is absent stays.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] where it is stopped, [`Kind::Unsupported`] where it was made without `linux.intelRdt`; what the kernel refuses.
+    pub fn update_class(&self, rdt: &IntelRdt) -> Result<()> {
+        if self.status()? == Status::Stopped {
+            return Err(Error::new(Kind::WrongState, "container not running"));
+        }
+        crate::spec::check_class(rdt)?;
+        let none = || Error::new(Kind::Unsupported, "the container has no class of service").field("linux.intelRdt");
+        self.class()?.ok_or_else(none)?.update(rdt)
+    }
+
+    /// What it uses now of caches and memory bandwidth; `None` where its config has no `linux.intelRdt`.
+    ///
+    /// # Errors
+    /// Where its class cannot be read.
+    pub fn class_stats(&self) -> Result<Option<resctrl::Stats>> {
+        self.class()?.map(|class| class.stats()).transpose()
     }
 
     /// What it uses now.

@@ -78,7 +78,7 @@ impl Container {
         let init_pidfd = init.pidfd()?.ok_or_else(stopped)?;
         let config = self.config();
         let mut host = Host::read()?;
-        complete_host(&mut host, process, config);
+        complete_host(&mut host, process, config)?;
         let filter = filter_of(config, Some(&self.store().beside("seccomp")))?;
         let entry = cgroup.entry()?;
         let root = PathBuf::from(format!("/proc/{}/root", init.pid));

@@ -3,6 +3,9 @@
 use crate::error::{Error, Kind, Result};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// The oldest kernel that has all hull needs: `mount_setattr` with id maps on tmpfs and overlay, `cgroup.kill`.
 pub const OLDEST_KERNEL: (u32, u32) = (5, 14);
@@ -33,6 +36,8 @@ pub struct Host {
     pub apparmor: bool,
     /// SELinux labels processes.
     pub selinux: bool,
+    /// Where resctrl is mounted; see [`Host::read_resctrl`].
+    pub resctrl: Option<PathBuf>,
 }
 
 impl Host {
@@ -53,6 +58,7 @@ impl Host {
             hard_limits: [None; 16],
             apparmor: false,
             selinux: false,
+            resctrl: None,
         })
     }
 
@@ -76,6 +82,17 @@ impl Host {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
         self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
+    }
+
+    /// Looks for resctrl in the mount table, which grows with the number of containers: few configs ask.
+    ///
+    /// # Errors
+    /// Where /proc/self/mountinfo cannot be read.
+    pub fn read_resctrl(&mut self) -> Result<()> {
+        let path = "/proc/self/mountinfo";
+        let table = std::fs::read(path).map_err(|error| Error::io(format!("read \"{path}\""), &error).object(path))?;
+        self.resctrl = mounted("resctrl", &table);
+        Ok(())
     }
 
     /// Whether the caller has a capability, by its bit in [`crate::spec::names::CAPABILITIES`].
@@ -123,6 +140,29 @@ fn in_user_namespace() -> bool {
     rustix::fs::stat("/proc/self/ns/user").map_or(true, |stat| stat.st_ino != FIRST_USER_NAMESPACE)
 }
 
+/// Where the root of a file system of this type is mounted, by the lines of mountinfo (proc_pid_mountinfo(5)); of several mounts the first.
+fn mounted(kind: &str, table: &[u8]) -> Option<PathBuf> {
+    table.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut words = line.split(|byte| *byte == b' ');
+        let (root, place) = (words.nth(3)?, words.next()?);
+        let found = words.skip_while(|word| *word != b"-").nth(1)?;
+        (found == kind.as_bytes() && root == b"/").then(|| PathBuf::from(OsString::from_vec(unescaped(place))))
+    })
+}
+
+/// The kernel writes white space and backslashes in a path as `\040`.
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((&first, behind)) = rest.split_first() {
+        let escaped = behind.get(..3).filter(|_| first == b'\\');
+        let octal = escaped.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(first));
+        rest = octal.and(behind.get(3..)).unwrap_or(behind);
+    }
+    bytes
+}
+
 /// Every supported kernel has `CAP_CHECKPOINT_RESTORE`, 40; the bounding set tells whether there are more.
 fn last_cap() -> u8 {
     let exists = |bit: &u8| {
@@ -149,6 +189,19 @@ mod tests {
         assert_eq!(error.kind(), Kind::Unsupported);
         assert_eq!(error.to_string(), "Linux 5.14 or newer is required, this is 5.10.0-28-amd64");
         assert_eq!(supported("plan9").unwrap_err().to_string(), "the kernel's release \"plan9\" is not a version");
+    }
+
+    #[test]
+    fn resctrl_is_found_by_type_at_its_root() {
+        let table = b"24 30 0:22 / /proc rw,relatime shared:5 - proc proc rw\n\
+                      31 24 0:40 /gold /mnt/gold rw - resctrl resctrl rw\n\
+                      32 24 0:40 / /mnt/a\\040b\\134c rw,nosuid shared:9 master:2 - resctrl none rw,mba_MBps\n\
+                      33 24 0:40 / /sys/fs/resctrl rw - resctrl resctrl rw\n";
+        assert_eq!(mounted("resctrl", table), Some(PathBuf::from("/mnt/a b\\c")));
+        assert_eq!(mounted("cgroup2", table), None);
+        let mut host = Host::read().unwrap();
+        host.read_resctrl().unwrap();
+        assert!(host.resctrl.is_none_or(|path| path.join("schemata").exists()));
     }
 
     fn status(key: &str) -> String {

@@ -20,7 +20,7 @@
 //! remembers what came of it. Imports point downwards only:
 //!
 //! ```text
-//! runtime container exec  ──►  launch  ──►  plan  ──►  spec host cgroup seccomp state  ──►  root proc  ──►  sys  ──►  hull-init
+//! runtime container exec  ──►  launch  ──►  plan  ──►  spec host cgroup resctrl seccomp state  ──►  root proc  ──►  sys  ──►  hull-init
 //! ```
 //!
 //! # In a program of yours
@@ -40,6 +40,7 @@ mod launch;
 pub mod plan;
 mod proc;
 mod process;
+pub mod resctrl;
 mod runtime;
 pub mod seccomp;
 pub mod spec;

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::launch::{self, Launched, hook};
 use crate::plan::{self, Cgroups, Explanation, Input, LaunchFacts};
 use crate::process::{Child, Launch};
+use crate::resctrl::{Claim, Group};
 use crate::seccomp::Filter;
 use crate::spec::Bundle;
 use crate::state::oci::State;
@@ -140,7 +141,7 @@ impl Runtime {
         let host = host_for(bundle)?;
         check_rootfs(bundle)?;
         let entry = self.store.create(&id)?;
-        let mut making = Making { entry: Some(entry), cgroup: None };
+        let mut making = Making { entry: Some(entry), cgroup: None, class: None };
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
             Ok((record, launched, skipped)) => {
@@ -189,8 +190,12 @@ impl Runtime {
         record.rootless = rootless;
         record.systemd = self.driver == Driver::Systemd;
         record.cgroup = serde_json::to_value(&location).unwrap_or_default();
-        // The record comes before the cgroup: only it could find what a kill from here on leaves behind.
+        let place = |rdt| Claim::of(Group::of(host.resctrl.as_deref(), rdt, id.as_str())?, rdt);
+        let claim = config.linux.intel_rdt.as_ref().map(place).transpose()?;
+        record.resctrl = serde_json::to_value(claim.as_ref().map(Claim::group)).unwrap_or_default();
+        // The record comes before cgroup and class: only it could find what a kill from here on leaves behind.
         making.write(&record)?;
+        making.class = claim.map(Claim::make).transpose()?;
 
         let default_resources = crate::config::Resources::default();
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
@@ -282,6 +287,7 @@ pub(crate) const START_SOCKET: &str = "start.sock";
 struct Making {
     entry: Option<Entry>,
     cgroup: Option<Cgroup>,
+    class: Option<Group>,
 }
 
 impl Making {
@@ -307,6 +313,9 @@ impl Making {
         if let Some(Err(cgroup)) = self.cgroup.take().map(|cgroup| cgroup.remove()) {
             left.push(cgroup.to_string());
         }
+        if let Some(Err(class)) = self.class.take().map(|class| class.remove()) {
+            left.push(class.to_string());
+        }
         if let Some(Err(entry)) = self.entry.take().map(Entry::remove) {
             left.push(entry.to_string());
         }
@@ -318,13 +327,13 @@ impl Making {
 pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
     let mut host = Host::read()?;
     if let Some(process) = &bundle.spec().process {
-        complete_host(&mut host, process, bundle.spec());
+        complete_host(&mut host, process, bundle.spec())?;
     }
     Ok(host)
 }
 
 /// Reads the facts that only some configs depend on.
-pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) {
+pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) -> Result<()> {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
     if label(&process.apparmor_profile) || label(&process.selinux_label) {
         host.read_security_modules();
@@ -332,6 +341,10 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
     if config.linux.namespaces.iter().any(|n| n.kind == "user") {
         host.read_limits(process.rlimits.iter().filter_map(|limit| crate::spec::names::RLIMITS.get(&limit.kind)));
     }
+    if config.linux.intel_rdt.is_some() {
+        host.read_resctrl().map_err(|error| error.field("linux.intelRdt"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn process_of(config: &Config) -> Result<&crate::config::Process> {

@@ -10,7 +10,7 @@ const FLOORS: &[&[&[&str]]] = &[
     &[&["runtime", "container", "exec", "process"]],
     &[&["launch"]],
     &[&["plan"]],
-    &[&["spec"], &["host"], &["cgroup"], &["seccomp"], &["state"]],
+    &[&["spec"], &["host"], &["cgroup"], &["resctrl"], &["seccomp"], &["state"]],
     &[&["config"], &["proc"]],
     &[&["sys"]],
     &[&["error"]],

@@ -22,6 +22,7 @@ fn host() -> Host {
         hard_limits: [None; 16],
         apparmor: false,
         selinux: false,
+        resctrl: None,
     }
 }
 
@@ -71,6 +72,20 @@ fn an_exec() {
     config.process.as_mut().unwrap().terminal = false;
     let join = (libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET) as u64;
     compare("exec.txt", &explain(&config, &host(), LaunchFacts { join, ..LaunchFacts::default() }));
+}
+
+#[test]
+fn a_class_of_service_is_entered_before_any_hook() {
+    let mut config = default_config();
+    config.linux.intel_rdt = Some(serde_json::from_str(r#"{"closID": "gold", "enableMonitoring": true}"#).unwrap());
+    config.hooks.create_runtime = vec![libcontainer::config::Hook { path: "/hook".into(), ..Default::default() }];
+    let host = Host { resctrl: Some("/resctrl".into()), ..host() };
+    for join in [0, libc::CLONE_NEWPID as u64] {
+        let text = explain(&config, &host, LaunchFacts { join, ..LaunchFacts::default() });
+        let act = r#"meanwhile the parent puts it into "/resctrl/gold" and "/resctrl/gold/mon_groups/golden""#;
+        let (_, after) = text.split_once(act).unwrap_or_else(|| panic!("{text}"));
+        assert!(join != 0 || after.contains("runs the prestart and createRuntime hooks"), "{text}");
+    }
 }
 
 #[test]

@@ -2,7 +2,11 @@
 //!
 //! What is 0 or empty is left out where runc leaves it out, and only there.
 
+mod class;
+
+use class::Class;
 use libcontainer::cgroup::{BlockEntry, CpusetStats, HugetlbStats, MemoryCount, Pressure, PressureLine, Stats};
+use libcontainer::resctrl;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,7 +36,7 @@ pub struct Data<'e> {
     pids: Pids,
     blkio: Blkio<'e>,
     hugetlb: BTreeMap<&'e str, Huge>,
-    intel_rdt: Nothing,
+    intel_rdt: Class<'e>,
     network_interfaces: Option<Nothing>,
 }
 
@@ -182,8 +186,9 @@ struct PsiLine {
     total: u64,
 }
 
-impl<'e> From<&'e Stats> for Data<'e> {
-    fn from(stats: &'e Stats) -> Data<'e> {
+impl<'e> Data<'e> {
+    /// The figures of a container's cgroup, and of its class of service where it has one.
+    pub fn new(stats: &'e Stats, class: Option<&'e resctrl::Stats>) -> Data<'e> {
         let Stats { cpu, cpuset, memory, pids, blkio, hugetlb } = stats;
         Data {
             cpu: Cpu {
@@ -225,7 +230,7 @@ impl<'e> From<&'e Stats> for Data<'e> {
                 psi: blkio.psi.map(psi),
             },
             hugetlb: hugetlb.iter().map(|(size, huge)| (size.as_str(), self::huge(huge))).collect(),
-            intel_rdt: Nothing {},
+            intel_rdt: class.map(Class::from).unwrap_or_default(),
             network_interfaces: None,
         }
     }
@@ -269,7 +274,7 @@ mod tests {
     use super::*;
 
     fn json(stats: &Stats) -> String {
-        serde_json::to_string(&Event { kind: "stats", id: "c", data: Some(stats.into()) }).unwrap()
+        serde_json::to_string(&Event { kind: "stats", id: "c", data: Some(Data::new(stats, None)) }).unwrap()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod oom;
 mod rootless;
+mod tree;
 mod v1;
 mod v2;
 

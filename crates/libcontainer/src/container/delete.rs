@@ -55,6 +55,9 @@ impl Container {
             drop(self.child()); // it has ended, so that reaps it
             self.cgroup()?.remove()?;
         }
+        if let Some(class) = self.class()? {
+            class.remove()?;
+        }
         entry.remove()?;
         let state = self.oci_state("stopped", None).to_json();
         let hooks = &self.config.hooks.poststop;

@@ -30,6 +30,7 @@ pub(super) fn perform(
         }),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
+        Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {
             *moved = Some(net_devices::bring(devices, launch.host, pid, pidfd)?);

@@ -92,6 +92,7 @@ fn act_text(act: &Act) -> String {
         Act::Rlimit(resource, soft, hard) => format!("sets limit {resource} to {soft}:{hard}"),
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
         Act::IdMaps => "writes the id maps".into(),
+        Act::ClassOfService(group) => format!("puts it into {group}"),
         Act::NetDevices(devices) => {
             let one = |device: &NetDevice| match &device.name {
                 Some(name) => format!("{} into the container as {name}", device.host_name),

@@ -19,6 +19,7 @@ mod namespaces;
 mod net_devices;
 pub mod options;
 mod program;
+mod rdt;
 mod rlimits;
 mod rootfs;
 mod sched;
@@ -32,7 +33,7 @@ pub(crate) use net_devices::FIELD as NET_DEVICES;
 pub use net_devices::NetDevice;
 
 use crate::config::{Config, Process};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::host::Host;
 use crate::seccomp::Filter;
 pub use crate::sys::mount::MountAttr;
@@ -180,6 +181,8 @@ pub enum Act {
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
     IdMaps,
+    /// Writes the child into its class of service.
+    ClassOfService(crate::resctrl::Group),
     /// Moves devices of the host's network namespace into the child's.
     NetDevices(Vec<NetDevice>),
 }
@@ -192,6 +195,7 @@ const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
+    ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
     ("runtime hooks", hooks::runtime),
@@ -230,6 +234,7 @@ const EXEC: &[Pass] = &[
     ("security label", lsm::label),
     ("host's procfs", namespaces::leave_procfs),
     ("namespaces", namespaces::follow),
+    ("class of service", rdt::join),
     ("rootfs", rootfs::follow),
     ("session", namespaces::session),
     ("keyring", identity::keyring),
@@ -249,18 +254,7 @@ const EXEC: &[Pass] = &[
 
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
-    refuse_what_is_missing(input.config)?;
     compile(input, INIT)
-}
-
-/// What the specification has and hull has not yet. It fails closed: a field is never passed over in silence.
-fn refuse_what_is_missing(config: &Config) -> Result<()> {
-    let linux = &config.linux;
-    let missing = [(linux.intel_rdt.is_some(), "linux.intelRdt", "intelRdt is not supported yet")];
-    match missing.into_iter().find(|(asked, _, _)| *asked) {
-        Some((_, field, what)) => Err(Error::new(Kind::Unsupported, what).field(field)),
-        None => Ok(()),
-    }
 }
 
 /// Compiles the plan of a process that joins a running container.

@@ -2,7 +2,7 @@
 
 use super::Act;
 use super::builder::{Arg, Builder, origin};
-use crate::config::Scheduler;
+use crate::config::{MemoryPolicy, Scheduler};
 use crate::error::{Error, Result};
 use crate::spec::{self, names};
 use hull_init::op::Op;
@@ -21,13 +21,13 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         let why = origin("linux.personality", format!("set the personality {:?}", personality.domain));
         b.call(why, libc::SYS_personality, &[Arg::Value(domain.into())]);
     }
-    memory_policy(b)?;
     exec(b)?;
     oom_score(b)
 }
 
-/// What belongs to a process, in an exec as well.
+/// What belongs to a process, in an exec as well: the memory policy of the container, too, which is a thread's to the kernel.
 pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+    memory_policy(b)?;
     if b.input.launch.join != 0 {
         affinity(b, |affinity| affinity.last.as_deref(), "process.execCPUAffinity.final")?;
     }
@@ -104,7 +104,9 @@ fn sched_attr(scheduler: &Scheduler) -> Result<Vec<u8>> {
 }
 
 fn memory_policy(b: &mut Builder<'_>) -> Result<()> {
-    let Some(policy) = &b.input.config.linux.memory_policy else { return Ok(()) };
+    let policy = b.input.config.linux.memory_policy.as_ref();
+    // An empty object asks for nothing.
+    let Some(policy) = policy.filter(|policy| **policy != MemoryPolicy::default()) else { return Ok(()) };
     let mode = names::MEMORY_POLICY_MODES
         .get(&policy.mode)
         .ok_or_else(|| Error::spec("linux.memoryPolicy.mode", format!("unknown memory policy {:?}", policy.mode)))?;

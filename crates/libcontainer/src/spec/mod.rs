@@ -12,7 +12,7 @@ pub use default::default_config;
 pub use lists::parse_list;
 pub use rules::sysctl_path;
 
-use crate::config::{Config, Mount, Process, Resources};
+use crate::config::{Config, IntelRdt, Mount, Process, Resources};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Deref;
@@ -84,6 +84,16 @@ pub fn parse_resources(bytes: &[u8]) -> Result<Resources> {
     config.linux.resources = Some(resources);
     rules::check_resources(&config)?;
     Ok(config.linux.resources.unwrap_or_default())
+}
+
+/// Checks what `update` asks of a class of service, by the rules for `linux.intelRdt` in a config.
+///
+/// # Errors
+/// The first rule that is broken, with its field.
+pub fn check_class(rdt: &IntelRdt) -> Result<()> {
+    let mut config = Config::default();
+    config.linux.intel_rdt = Some(rdt.clone());
+    rules::check_class(&config)
 }
 
 /// Whether a mount binds existing files instead of mounting a filesystem: by its options, or by the type `bind`, which

@@ -61,6 +61,9 @@ pub struct Record {
     pub init: Option<Process>,
     /// Where its cgroups are, in the words of the cgroup room.
     pub cgroup: serde_json::Value,
+    /// Its place in resctrl, in the words of that room; null where it has none.
+    #[serde(default)]
+    pub resctrl: serde_json::Value,
     /// The user who created it.
     pub owner_uid: u32,
     /// Whether it was created without privileges.
@@ -85,6 +88,7 @@ impl Record {
             phase: Phase::Creating,
             init: None,
             cgroup: serde_json::Value::Null,
+            resctrl: serde_json::Value::Null,
             owner_uid,
             rootless: false,
             systemd: false,

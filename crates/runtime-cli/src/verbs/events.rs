@@ -4,7 +4,7 @@ use super::{Count, HELP, Verb};
 use crate::args::{Given, Opt, Order, Takes};
 use crate::failure::{Failure, Outcome};
 use crate::globals::Globals;
-use crate::stats::Event;
+use crate::stats::{Data, Event};
 use crate::{duration, output};
 use libcontainer::cgroup::OomEvent;
 use libcontainer::{Container, Error, Status};
@@ -91,7 +91,8 @@ fn wait(oom: &libcontainer::cgroup::OomEvents, left: Duration) -> Result<bool, F
 
 fn figures(container: &Container) -> Result<String, Failure> {
     let stats = container.stats()?;
-    line(&Event { kind: "stats", id: container.id(), data: Some((&stats).into()) })
+    let class = container.class_stats()?;
+    line(&Event { kind: "stats", id: container.id(), data: Some(Data::new(&stats, class.as_ref())) })
 }
 
 fn line(event: &Event) -> Result<String, Failure> {

@@ -77,7 +77,7 @@ fn features() -> Value {
             },
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
-            "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
+            "intelRdt": { "enabled": true, "schemata": true, "monitoring": true },
             "memoryPolicy": {
                 "modes": names::MEMORY_POLICY_MODES.names().collect::<Vec<_>>(),
                 "flags": names::MEMORY_POLICY_FLAGS.names().collect::<Vec<_>>(),

@@ -5,7 +5,7 @@ use crate::args::{Given, Opt, Order, Takes};
 use crate::failure::{Failure, Outcome};
 use crate::globals::Globals;
 use crate::size;
-use libcontainer::config::Resources;
+use libcontainer::config::{IntelRdt, Resources};
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
@@ -65,15 +65,20 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
             from_options(given).map_err(Failure::new)?
         }
     };
-    if given.text("l3-cache-schema").is_some() {
-        return Err(Failure::new("Intel RDT/CAT: l3 cache schema is not enabled"));
-    }
-    if given.text("mem-bw-schema").is_some() {
-        return Err(Failure::new("Intel RDT/MBA: memory bandwidth schema is not enabled"));
-    }
     free_swap_with_memory(&mut resources);
+    if let Some(class) = class_from_options(given) {
+        container.update_class(&class)?;
+    }
     container.update(&resources)?;
     Ok(0)
+}
+
+/// What the options say of the class of service, if anything; they count beside --resources too, which has no such fields.
+fn class_from_options(given: &Given) -> Option<IntelRdt> {
+    let schema = |option: &str| given.text(option).filter(|text| !text.is_empty()).map(str::to_owned);
+    let (l3_cache_schema, mem_bw_schema) = (schema("l3-cache-schema"), schema("mem-bw-schema"));
+    let is_asked = l3_cache_schema.is_some() || mem_bw_schema.is_some();
+    is_asked.then(|| IntelRdt { l3_cache_schema, mem_bw_schema, ..IntelRdt::default() })
 }
 
 /// Memory without limit means swap without limit too, unless it is named: on cgroup v1 the sum may not be below memory.

@@ -28,30 +28,35 @@ pub(super) fn schemata_are_lines(config: &Config, faults: &mut Faults) {
     }
 }
 
+/// The policy, if it says anything: an empty object, as runc reads it, asks for nothing.
+fn memory_policy(config: &Config) -> Option<&MemoryPolicy> {
+    config.linux.memory_policy.as_ref().filter(|policy| **policy != MemoryPolicy::default())
+}
+
 pub(super) fn memory_policy_is_known(config: &Config, faults: &mut Faults) {
-    let Some(policy) = &config.linux.memory_policy else { return };
+    let Some(policy) = memory_policy(config) else { return };
     let mode = &policy.mode;
-    if mode.is_empty() {
-        faults.error("linux.memoryPolicy.mode", "a memory policy mode is required");
-    } else if names::MEMORY_POLICY_MODES.get(mode).is_none() {
+    if names::MEMORY_POLICY_MODES.get(mode).is_none() {
         let choices = names::MEMORY_POLICY_MODES.choices();
-        let what = format_args!("unknown memory policy mode {mode:?}: it is one of {choices}");
+        let what = format_args!("invalid memory policy mode {mode:?}: it is one of {choices}");
         faults.error("linux.memoryPolicy.mode", what);
     }
     for (i, flag) in policy.flags.iter().enumerate() {
         let known = names::MEMORY_POLICY_FLAGS.get(flag).is_some();
-        let what = format_args!("unknown memory policy flag {flag:?}");
+        let what = format_args!("invalid memory policy flag {flag:?}");
         faults.require(known, format_args!("linux.memoryPolicy.flags[{i}]"), what);
     }
 }
 
 /// set_mempolicy(2): which modes take nodes, which flags they take.
 pub(super) fn memory_policy_nodes_fit_the_mode(config: &Config, faults: &mut Faults) {
-    let Some(policy) = &config.linux.memory_policy else { return };
+    let Some(policy) = memory_policy(config) else { return };
     let mode = policy.mode.as_str();
     let has_nodes = match parse_list(given(&policy.nodes).unwrap_or_default()) {
         Ok(nodes) => !nodes.is_empty(),
-        Err(what) => return faults.error("linux.memoryPolicy.nodes", what),
+        Err(what) => {
+            return faults.error("linux.memoryPolicy.nodes", format_args!("invalid memory policy nodes: {what}"));
+        }
     };
     match mode {
         "MPOL_DEFAULT" | "MPOL_LOCAL" => {
@@ -160,21 +165,26 @@ pub(super) const CASES: super::tests::Cases = &[
         "linux.intelRdt.schemata[1]",
         "each schema must be one line",
     ),
-    (r#"{"linux": {"memoryPolicy": {"nodes": "0"}}}"#, "linux.memoryPolicy.mode", "a memory policy mode is required"),
+    (r#"{"linux": {"memoryPolicy": {}}}"#, "", ""),
+    (
+        r#"{"linux": {"memoryPolicy": {"nodes": "0"}}}"#,
+        "linux.memoryPolicy.mode",
+        r#"invalid memory policy mode "": it is one of MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED_MANY or MPOL_WEIGHTED_INTERLEAVE"#,
+    ),
     (
         r#"{"linux": {"memoryPolicy": {"mode": "MPOL_NEAR"}}}"#,
         "linux.memoryPolicy.mode",
-        r#"unknown memory policy mode "MPOL_NEAR": it is one of MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED_MANY or MPOL_WEIGHTED_INTERLEAVE"#,
+        r#"invalid memory policy mode "MPOL_NEAR": it is one of MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED_MANY or MPOL_WEIGHTED_INTERLEAVE"#,
     ),
     (
         r#"{"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}}}"#,
         "linux.memoryPolicy.flags[0]",
-        r#"unknown memory policy flag "MPOL_F_X""#,
+        r#"invalid memory policy flag "MPOL_F_X""#,
     ),
     (
         r#"{"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0;1"}}}"#,
         "linux.memoryPolicy.nodes",
-        r#""0;1" is not a number or range such as 0-3,7"#,
+        r#"invalid memory policy nodes: "0;1" is not a number or range such as 0-3,7"#,
     ),
     (
         r#"{"linux": {"memoryPolicy": {"mode": "MPOL_LOCAL", "nodes": "0"}}}"#,

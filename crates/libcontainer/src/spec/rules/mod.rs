@@ -25,6 +25,7 @@ type Rule = fn(&Config, &mut Faults);
 
 const PROCESS: &str = "config.md, process";
 const RESOURCES: &str = "config-linux.md, control groups";
+const INTEL_RDT: &str = "config-linux.md, intelRdt";
 
 /// Section of the specification, rule.
 const RULES: &[(&str, Rule)] = &[
@@ -76,8 +77,8 @@ const RULES: &[(&str, Rule)] = &[
     (RESOURCES, limits::network_priorities_have_interfaces),
     (RESOURCES, limits::rdma_limits_something),
     (RESOURCES, limits::unified_names_are_files),
-    ("config-linux.md, intelRdt", linux::clos_id_is_a_name),
-    ("config-linux.md, intelRdt", linux::schemata_are_lines),
+    (INTEL_RDT, linux::clos_id_is_a_name),
+    (INTEL_RDT, linux::schemata_are_lines),
     ("config-linux.md, memory policy", linux::memory_policy_is_known),
     ("config-linux.md, memory policy", linux::memory_policy_nodes_fit_the_mode),
     ("config-linux.md, sysctl", sysctl::keys_are_namespaced),
@@ -136,6 +137,11 @@ pub(super) fn check_process(config: &Config) -> Result<()> {
 /// The rules of `linux.resources` alone.
 pub(super) fn check_resources(config: &Config) -> Result<()> {
     first(apply(config, |section| section == RESOURCES))
+}
+
+/// The rules of `linux.intelRdt` alone.
+pub(super) fn check_class(config: &Config) -> Result<()> {
+    first(apply(config, |section| section == INTEL_RDT))
 }
 
 fn apply(config: &Config, wanted: impl Fn(&str) -> bool) -> std::result::Result<Vec<Warning>, Vec<Error>> {
