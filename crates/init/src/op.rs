@@ -241,6 +241,8 @@ pub const PARAM_STRING: u8 = 1;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct HookSpec {
+    /// What a failure calls it: its field in the config, a space, its path.
+    pub name: Addr,
     /// The program's path.
     pub path: Addr,
     /// Null-terminated array of arguments.

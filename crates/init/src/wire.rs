@@ -84,12 +84,14 @@ pub const CREATED: u32 = 4;
 
 /// The points at which parent and child meet.
 pub mod point {
-    /// Namespaces are there, nothing is mounted yet: prestart and createRuntime hooks, network devices.
+    /// Namespaces are there, nothing is mounted yet: network devices.
     pub const NAMESPACES: u32 = 1;
     /// Limits that only a process of the initial user namespace may raise.
     pub const RLIMITS: u32 = 2;
     /// The seccomp listener is there.
     pub const SECCOMP_LISTENER: u32 = 3;
+    /// Everything is mounted, the root is still the host's: prestart and createRuntime hooks.
+    pub const HOOKS: u32 = 4;
 }
 
 #[cfg(test)]

@@ -141,10 +141,7 @@ impl Container {
     /// # Errors
     /// Where that cannot be found out.
     pub fn status(&self) -> Result<Status> {
-        let Some(record) = &self.record else { return self.unfinished() };
-        if record.phase == Phase::Creating {
-            return self.unfinished();
-        }
+        let Some(record) = self.record.as_ref().filter(|_| !self.is_being_made()) else { return self.unfinished() };
         let Some(init) = self.init() else { return Ok(Status::Stopped) };
         if !init.alive()? {
             return Ok(Status::Stopped);
@@ -156,6 +153,11 @@ impl Container {
             false if record.phase == Phase::Created && waits(init) => Status::Created,
             false => Status::Running,
         })
+    }
+
+    /// Whether its creator had not finished when its record was read.
+    fn is_being_made(&self) -> bool {
+        self.record.as_ref().is_none_or(|record| record.phase == Phase::Creating)
     }
 
     fn unfinished(&self) -> Result<Status> {
@@ -198,11 +200,15 @@ impl Container {
     /// Runs the program of a created container.
     ///
     /// # Errors
-    /// [`Kind::WrongState`] where it is not created; [`Kind::Program`] or [`Kind::Hook`] where the program or a startContainer hook failed.
-    /// A failing poststart hook stops the container.
+    /// [`Kind::WrongState`] where it is not created; [`Kind::InvalidSpec`] where its config has no `process`; [`Kind::Program`] where the
+    /// program failed; [`Kind::Hook`] where a startContainer or poststart hook did: then the container is deleted.
     pub fn start(&mut self) -> Result<()> {
+        if self.is_being_made() {
+            self.may_start()?; // its creator holds the lock, and may be waiting for us: for its hook
+        }
         let entry = self.lock()?;
         self.may_start()?;
+        crate::runtime::program_is_given(&self.config)?;
         let mut message = [0u8; 512];
         let asked = socket::connect_in(entry.dir(), START_SOCKET)
             .and_then(|connection| rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message)));
@@ -211,8 +217,13 @@ impl Container {
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
         let program = self.config.process.as_ref().map_or("", program_of);
-        if let Some(error) = launch::start_failure(message.get(..length).unwrap_or_default(), program) {
-            return Err(error);
+        match launch::start_failure(message.get(..length).unwrap_or_default(), program) {
+            Some(error) if error.kind() == Kind::Hook => {
+                drop(entry);
+                return Err(self.end_over(error));
+            }
+            Some(error) => return Err(error),
+            None => {}
         }
         if let Some(record) = &mut self.record {
             record.phase = Phase::Started;
@@ -220,7 +231,7 @@ impl Container {
             let _ = entry.write(record);
         }
         drop(entry);
-        self.after_start()
+        self.after_start().map_err(|failure| self.end_over(failure))
     }
 
     fn may_start(&self) -> Result<()> {
@@ -233,16 +244,13 @@ impl Container {
         Err(Error::new(Kind::WrongState, what))
     }
 
-    /// poststart hooks: after the program was started; one that fails stops the container (runtime.md#lifecycle).
-    pub(crate) fn after_start(&mut self) -> Result<()> {
+    /// The poststart hooks, after the program was started. A failure is for [`Container::end_over`].
+    pub(crate) fn after_start(&self) -> Result<()> {
         let hooks = &self.config.hooks.poststart;
         if hooks.is_empty() {
             return Ok(());
         }
-        let state = self.oci_state("running", Some(self.pid())).to_json();
-        hook::run_all("poststart", hooks, &state, self.bundle()).inspect_err(|_| {
-            let _ = self.kill_everything(); // the hook's failure is the one to tell
-        })
+        hook::run_all("poststart", hooks, &self.oci_state("running", Some(self.pid())))
     }
 
     fn oci_state<'a>(&'a self, status: &'a str, pid: Option<i32>) -> crate::state::oci::State<'a> {

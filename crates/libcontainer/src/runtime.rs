@@ -1,7 +1,7 @@
 //! Runtime: where containers live, and how new ones come to be.
 
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
-use crate::config::Config;
+use crate::config::{Config, Process};
 use crate::container::Container;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -12,9 +12,10 @@ use crate::resctrl::{Claim, Group};
 use crate::seccomp::Filter;
 use crate::spec::Bundle;
 use crate::state::oci::State;
-use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use crate::state::{self, Contents, Entry, Id, Phase, Record, Store};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// Whether hull may leave out what an ordinary user is not permitted (cgroups above all).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,14 +73,14 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::create`].
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
+        program_is_given(bundle.spec())?;
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
         let child = Child::new(launched.pid, launched.pidfd, container.init_process());
         match container.after_start() {
             Ok(()) => Ok((container, child)),
             Err(error) => {
                 child.end();
-                let _ = container.delete(true); // the hook's failure is the one to tell
-                Err(error)
+                Err(container.end_over(error))
             }
         }
     }
@@ -115,7 +116,7 @@ impl Runtime {
         let host = host_for(bundle)?;
         let id = "explained";
         let config: &Config = bundle.spec();
-        let process = process_of(config)?;
+        let process = process_of(config);
         let layout = Layout::detect()?;
         let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id, self.driver)?;
         let procs = if location.is_v2() { 0 } else { location.hierarchies().len() as u16 };
@@ -150,8 +151,8 @@ impl Runtime {
                 Ok((Container::made(&self.store, id, record, config, skipped, held), launched))
             }
             Err(error) => {
-                let error = making.undo(error);
-                // runtime.md#lifecycle goes on with the end; what fails there is no more to tell.
+                let mut left = making.undo();
+                // runtime.md#lifecycle goes on with the end.
                 let state = State {
                     id: id.as_str(),
                     status: "stopped",
@@ -159,10 +160,8 @@ impl Runtime {
                     bundle: bundle.dir(),
                     annotations: &bundle.spec().annotations,
                 };
-                for hook in &bundle.spec().hooks.poststop {
-                    let _ = hook::run_all("poststop", std::slice::from_ref(hook), &state.to_json(), bundle.dir());
-                }
-                Err(error)
+                left.extend(hook::poststop(&bundle.spec().hooks.poststop, &state));
+                Err(if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) })
             }
         }
     }
@@ -177,7 +176,7 @@ impl Runtime {
         barrier: bool,
     ) -> Result<(Record, Launched, Vec<String>)> {
         let config: &Config = bundle.spec();
-        let process = process_of(config)?;
+        let process = process_of(config);
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
         let layout = Layout::detect()?;
@@ -232,7 +231,7 @@ impl Runtime {
             false => None,
         };
         let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
-            record.init = match Process::observe(pid) {
+            record.init = match state::Process::observe(pid) {
                 Err(error) if barrier => return Err(error),
                 // A program that has ended already is no process to find again.
                 seen => seen.ok(),
@@ -307,8 +306,8 @@ impl Making {
         self.entry
     }
 
-    /// The child is gone already. What cannot be removed is said beside the error that led here.
-    fn undo(mut self, error: Error) -> Error {
+    /// The child is gone already. What cannot be removed is to be said beside the error that led here.
+    fn undo(mut self) -> Vec<String> {
         let mut left = Vec::new();
         if let Some(Err(cgroup)) = self.cgroup.take().map(|cgroup| cgroup.remove()) {
             left.push(cgroup.to_string());
@@ -319,21 +318,19 @@ impl Making {
         if let Some(Err(entry)) = self.entry.take().map(Entry::remove) {
             left.push(entry.to_string());
         }
-        if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) }
+        left
     }
 }
 
 /// Facts of the machine, as many as this config asks for.
 pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
     let mut host = Host::read()?;
-    if let Some(process) = &bundle.spec().process {
-        complete_host(&mut host, process, bundle.spec())?;
-    }
+    complete_host(&mut host, process_of(bundle.spec()), bundle.spec())?;
     Ok(host)
 }
 
 /// Reads the facts that only some configs depend on.
-pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) -> Result<()> {
+pub(crate) fn complete_host(host: &mut Host, process: &Process, config: &Config) -> Result<()> {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
     if label(&process.apparmor_profile) || label(&process.selinux_label) {
         host.read_security_modules();
@@ -347,12 +344,22 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
     Ok(())
 }
 
-pub(crate) fn process_of(config: &Config) -> Result<&crate::config::Process> {
-    config.process.as_ref().ok_or_else(|| Error::spec("process", "a process is required"))
+/// The process to make a container for. A config may do without one as long as the container is not started.
+fn process_of(config: &Config) -> &Process {
+    static NONE: LazyLock<Process> = LazyLock::new(|| Process { cwd: "/".to_owned(), ..Process::default() });
+    config.process.as_ref().unwrap_or(&NONE)
+}
+
+/// config.md: `process` is required when `start` is called.
+pub(crate) fn program_is_given(config: &Config) -> Result<()> {
+    match config.process {
+        Some(_) => Ok(()),
+        None => Err(Error::spec("process", "a process is required to start the container")),
+    }
 }
 
 /// The name of a process's program.
-pub(crate) fn program_of(process: &crate::config::Process) -> &str {
+pub(crate) fn program_of(process: &Process) -> &str {
     process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
 }
 

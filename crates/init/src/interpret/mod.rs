@@ -218,7 +218,7 @@ impl Run {
             | Op::CloneTree { path, .. } => path,
             Op::Filesystem { kind, .. } => kind,
             Op::Node { name, .. } | Op::Symlink { name, .. } => name,
-            Op::Hook { spec } => self.plan.value::<crate::op::HookSpec>(spec).map_or(Addr(0), |spec| spec.path),
+            Op::Hook { spec } => self.plan.value::<crate::op::HookSpec>(spec).map_or(Addr(0), |spec| spec.name),
             Op::Find { candidates } | Op::Exec { candidates, .. } => {
                 self.plan.value(candidates).map_or(Addr(0), |first| Addr(*first))
             }

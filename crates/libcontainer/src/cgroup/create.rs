@@ -67,9 +67,9 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let mut kept = Vec::new();
     for hierarchy in std::mem::take(&mut location.hierarchies) {
         match directory(&mut made, &hierarchy, options.rootless) {
-            Ok(is_new) => {
-                new.push(is_new);
-                kept.push(hierarchy);
+            Ok(count) => {
+                new.push(count > 0);
+                kept.push(Hierarchy { made: count, ..hierarchy });
             }
             Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
                 skipped.push(error.field("linux.cgroupsPath").to_string())
@@ -115,8 +115,9 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     Ok(Cgroup { location, opened, must_walk_in, skipped })
 }
 
-/// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists.
-fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<bool> {
+/// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists. How many directories are
+/// new, with those above it.
+fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<u16> {
     if rootless && hierarchy.is_v2() {
         check_way_in(hierarchy)?;
     }
@@ -126,7 +127,8 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<b
         check_unused(hierarchy)?;
     }
     // Beside version 1 it is that which counts.
-    if hierarchy.mount == Path::new(ROOT) && made.0[before..].len() > usize::from(new) {
+    let count = made.0.len() - before;
+    if hierarchy.mount == Path::new(ROOT) && count > usize::from(new) {
         enable_all(hierarchy);
     }
     if hierarchy.has("cpuset")
@@ -134,7 +136,7 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<b
     {
         inherit_cpuset(parent, &hierarchy.mount, false)?;
     }
-    Ok(new)
+    Ok(if new { count as u16 } else { 0 })
 }
 
 /// An ordinary user may own a cgroup and yet not be let in: the kernel wants the right to move processes also in the nearest

@@ -20,10 +20,9 @@ pub(super) fn perform(
 ) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
-            let state = state(launch, pid).to_json();
-            let hooks = &launch.config.hooks;
-            hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
-            hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
+            let (state, hooks) = (state(launch, pid), &launch.config.hooks);
+            hook::run_all("prestart", &hooks.prestart, &state)?;
+            hook::run_all("createRuntime", &hooks.create_runtime, &state)
         }
         Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
             Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")

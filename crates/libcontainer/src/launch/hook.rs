@@ -2,6 +2,7 @@
 
 use crate::config::Hook;
 use crate::error::{Error, Kind, Result};
+use crate::state::oci::State;
 use crate::sys::clone::{Program, Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -14,13 +15,21 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Runs hooks in their order, each with `state` on its standard input; the first failure ends it.
-pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
-    for (i, hook) in hooks.iter().enumerate() {
-        run(hook, state, cwd).map_err(|error| {
+pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &State<'_>) -> Result<()> {
+    each(name, hooks, state).collect()
+}
+
+/// Runs the poststop hooks, each whatever became of those before it (runtime.md#lifecycle); the failures, in words.
+pub(crate) fn poststop(hooks: &[Hook], state: &State<'_>) -> Vec<String> {
+    each("poststop", hooks, state).filter_map(Result::err).map(|failure| failure.to_string()).collect()
+}
+
+fn each<'a>(name: &'a str, hooks: &'a [Hook], state: &'a State<'_>) -> impl Iterator<Item = Result<()>> + 'a {
+    hooks.iter().enumerate().map(move |(i, hook)| {
+        run(hook, &state.to_json(), state.bundle).map_err(|error| {
             error.context(format_args!("error running {name} hook #{i}")).field(format!("hooks.{name}[{i}]"))
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {

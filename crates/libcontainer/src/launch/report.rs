@@ -52,7 +52,7 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             status if libc::WIFSIGNALED(status) => format!("signal {}", libc::WTERMSIG(status)),
             status => format!("exit status {}", libc::WEXITSTATUS(status)),
         };
-        Error::new(Kind::Hook, format!("error running hook: {}: {reason}", origin.what))
+        return hook_failure(message.text, &reason);
     } else {
         let text = if message.text.is_empty() || origin.what.contains(message.text) {
             String::new()
@@ -73,6 +73,16 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
         }
     };
     if origin.field.is_empty() { error } else { error.field(origin.field.clone()) }
+}
+
+/// `name` is what [`hull_init::op::HookSpec::name`] is: the field and the path.
+fn hook_failure(name: &str, reason: &str) -> Error {
+    let (field, path) = name.split_once(' ').unwrap_or(("hooks", name));
+    let place =
+        field.strip_prefix("hooks.").and_then(|place| place.strip_suffix(']')).and_then(|place| place.split_once('['));
+    let (kind, i) = place.unwrap_or(("a", "?"));
+    let what = format!("error running {kind} hook #{i}: {path:?}: {reason}");
+    Error::new(Kind::Hook, what).field(field.to_owned())
 }
 
 /// What engines look for when a program cannot be run: the words of Go's os/exec.

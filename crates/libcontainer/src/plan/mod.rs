@@ -198,14 +198,13 @@ const INIT: &[Pass] = &[
     ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
-    ("runtime hooks", hooks::runtime),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
     ("devices", devices::all),
     ("working directory", rootfs::make_cwd),
     ("console", console::init),
-    ("container hooks", hooks::create_container),
+    ("hooks", hooks::create),
     ("masks", masks::all),
     ("enter", rootfs::enter),
     ("names", namespaces::names),
@@ -255,6 +254,11 @@ const EXEC: &[Pass] = &[
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
     compile(input, INIT)
+}
+
+/// Whether the compiler has a pass of this name: what [`Features`](crate::Features) says of a whole field.
+pub(crate) fn performs(pass: &str) -> bool {
+    INIT.iter().any(|(name, _)| *name == pass)
 }
 
 /// Compiles the plan of a process that joins a running container.

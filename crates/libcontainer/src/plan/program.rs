@@ -11,7 +11,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// With a barrier the program is looked for before it, so that `create` fails for one that is not there.
 pub(super) fn find(b: &mut Builder<'_>) -> Result<()> {
-    if b.input.launch.barrier {
+    if b.input.launch.barrier && b.input.process.args.is_some() {
         let candidates = candidates(b)?;
         b.step(why(b), Op::Find { candidates });
     }
@@ -37,8 +37,11 @@ pub(super) fn close(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// And then there is only the program.
+/// And then there is only the program; of a config without one no container is started.
 pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+    if b.input.process.args.is_none() {
+        return Ok(());
+    }
     let candidates = candidates(b)?;
     let argv = b.strings(b.input.process.args.as_deref().unwrap_or_default());
     let envp = b.strings(environment(b));
@@ -66,7 +69,7 @@ fn candidates(b: &mut Builder<'_>) -> Result<Addr> {
 }
 
 /// The process's variables, each once, the last value of each; HOME by the container's own user database if there is none.
-fn environment(b: &Builder<'_>) -> Vec<String> {
+pub(super) fn environment(b: &Builder<'_>) -> Vec<String> {
     let launch = &b.input.launch;
     let mut seen = BTreeSet::new();
     let all: Vec<&String> = b.input.process.env.iter().chain(launch.extra_env).collect();

@@ -35,7 +35,6 @@ const RULES: &[(&str, Rule)] = &[
     ("config.md, mounts", mounts::source_and_type_are_given),
     ("config.md, mounts", mounts::id_mappings_are_whole),
     ("config.md, mounts", mounts::id_mapped_mounts_have_a_mapping),
-    ("config.md, process", process::process_is_given),
     (PROCESS, process::args_are_given),
     (PROCESS, process::cwd_is_absolute),
     (PROCESS, process::env_is_assignments),

@@ -17,8 +17,9 @@ fn hook(path: &str, script: &str, timeout: u64, padding: usize) -> (Running, std
     let after_pid = draft.bytes(b",\"status\":\"created\"}");
     let (argv, envp) = (draft.texts(&["sh", "-c", script]), draft.texts(&["PATH=/bin", "HOOK=yes"]));
     let path = draft.text(path);
-    let spec = HookSpec { path, argv, envp, timeout, before_pid, after_pid };
+    let spec = HookSpec { name: path, path, argv, envp, timeout, before_pid, after_pid };
     let words = [
+        spec.name.0,
         spec.path.0,
         spec.argv.0,
         spec.envp.0,
