@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Origin, inside, is_below, origin};
 use super::options::{self, MountOptions};
-use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
+use super::{IdmappedMount, MountAttr, OpenWhat, Tree, long_options};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use hull_init::op::{
@@ -257,9 +257,13 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         return Ok(());
     }
     let (is_tmpfs, is_kernels) = (kind == "tmpfs", matches!(kind, "proc" | "sysfs"));
-    let (kind, params) = (b.string(kind), encode(&params));
-    let params = b.bytes(&params);
-    let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
+    let tree = if long_options::among(&params) {
+        long_options::file_system(b, mount, kind, attrs, target)?
+    } else {
+        let (kind, params) = (b.string(kind), encode(&params));
+        let params = b.bytes(&params);
+        b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs })
+    };
     target.attach(b, tree);
     if is_tmpfs {
         b.fresh.insert(inside(&mount.destination), tree);
@@ -285,12 +289,16 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }
-    let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
-    // proc and sysfs have labels of their own kind.
-    if let Some(label) = label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
+    if let Some(label) = label(b, kind) {
         params.push(("context".to_owned(), Some(label.to_owned())));
     }
     params
+}
+
+/// The label of a new file system of this kind: proc and sysfs have labels of their own.
+pub(super) fn label<'a>(b: &Builder<'a>, kind: &str) -> Option<&'a str> {
+    let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
+    label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue"))
 }
 
 fn encode(params: &[(String, Option<String>)]) -> Vec<u8> {
