@@ -53,7 +53,7 @@ fn the_state_is_on_standard_input() {
     container.start();
     let pid = container.pid();
     container.stop().verb(&["delete"]).ok();
-    for (kind, status) in KINDS.iter().zip(["creating", "creating", "creating", "created", "running", "stopped"]) {
+    for (kind, status) in KINDS.iter().zip(["created", "created", "created", "created", "running", "stopped"]) {
         let text = fs::read_to_string(rt.path(kind)).unwrap();
         let state: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{kind}: {error}: {text}"));
         assert_eq!(state["id"], rt.tag(), "{kind}");
@@ -318,4 +318,42 @@ fn poststop_hooks_run_after_the_container_is_deleted_and_before_delete_returns()
     let warned = container.verb(&["delete"]).exits(0);
     assert!(warned.mentions("poststop"), "its exit code is that of state: {warned}");
     assert!(fs::read_to_string(&file).unwrap().contains("container does not exist"));
+}
+
+#[test]
+fn a_start_container_hook_is_confined_as_the_program() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.args(&["true"]).set("/process/env", json!(["PATH=/bin", "ONE=two"]));
+    bundle.set(
+        "/hooks/startContainer",
+        json!([{"path": "/bin/sh", "args": ["sh", "-c", "[ $ONE = two ] && [ $HOME = /root ]"]}]),
+    );
+    rt.run(&bundle).ok();
+    let deny = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL"}]);
+    bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": deny}));
+    bundle.set("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]));
+    bundle.set("/hooks/startContainer", json!([{"path": "/bin/sh", "args": ["sh", "-c", "exec mkdir /dev/shm/x"]}]));
+    rt.run(&bundle).exits(1).says("error running startContainer hook #0").says("bad system call").one_line();
+    let container = rt.create(&bundle);
+    container.verb(&["start"]).exits(1).says("error running startContainer hook #0");
+}
+
+#[test]
+fn a_create_container_hook_works_in_the_root_file_system() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.writable().hook("createContainer", "echo made > ./made").args(&["cat", "/made"]);
+    assert_eq!(rt.run(&bundle).ok(), "made\n");
+}
+
+#[test]
+fn what_a_failing_hook_says_on_the_terminal_is_seen() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.set("/process/terminal", json!(true)).args(&["true"]);
+    bundle
+        .set("/hooks/startContainer", json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo it is broken; exit 3"]}]));
+    let output = rt.run(&bundle).exits(1).says("exit status 3");
+    assert!(output.stdout.contains("it is broken"), "{output}");
 }

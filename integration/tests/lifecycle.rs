@@ -216,6 +216,52 @@ fn bundle_is_the_working_directory_by_default() {
 }
 
 #[test]
+fn a_created_container_ends_at_a_signal_as_a_program_would() {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
+        let rt = Runtime::new();
+        let container = rt.create(&rt.bundle());
+        let pid = container.pid();
+        container.kill(signal);
+        assert!(proc::ended(pid, 10), "{signal}");
+        assert_eq!(container.status(), "stopped", "{signal}");
+    }
+}
+
+#[test]
+fn kill_of_what_its_first_process_has_left() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.namespace("pid", integration::bundle::Join::None);
+    let said = bundle.fifo("/said");
+    bundle.script("sleep 1000 & echo up > /said; wait");
+    let container = rt.detach(&bundle);
+    said.line();
+    let first = container.pid();
+    let left: Vec<_> = integration::residue::processes(rt.tag()).into_iter().filter(|pid| *pid != first).collect();
+    assert!(!left.is_empty());
+    rustix::process::kill_process(rustix::process::Pid::from_raw(first).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    assert!(proc::ended(first, 10));
+    container.kill("KILL");
+    for pid in left {
+        assert!(proc::ended(pid, 10), "{pid} survived");
+    }
+    assert_eq!(container.status(), "stopped");
+}
+
+#[test]
+fn signal_0_asks_whether_it_runs() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let container = rt.sleeper(&mut bundle);
+    container.kill("0");
+    rt.call(["kill", "--all", &container.id, "0"]).go().ok();
+    container.stop();
+    rt.call(["kill", &container.id, "0"]).go().exits(1).says("container not running");
+    rt.call(["kill", "--all", &container.id, "0"]).go().ok();
+}
+
+#[test]
 fn create_makes_all_but_the_program() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

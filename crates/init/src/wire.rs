@@ -66,7 +66,8 @@ pub struct Message {
     pub code: u32,
     /// The errno of a failure, the point that was reached, the pid that was forked.
     pub value: i32,
-    /// The listener's number at [`point::SECCOMP_LISTENER`]; a hook's wait status, or -1 for its timeout, when a hook failed; else 0.
+    /// The listener's number at [`point::SECCOMP_LISTENER`]; a hook's wait status, or -1 for its timeout, when a hook failed;
+    /// 1 when the program is there but not its interpreter; else 0.
     pub extra: i32,
 }
 

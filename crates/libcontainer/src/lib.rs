@@ -49,7 +49,7 @@ pub mod state;
 mod sys;
 
 pub use cgroup::Driver;
-pub use container::{Container, Status};
+pub use container::{Container, NotifySocket, Status};
 pub use error::{Error, Kind, Result, errno_words};
 pub use exec::Exec;
 pub use features::Features;

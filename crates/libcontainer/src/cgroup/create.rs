@@ -6,7 +6,7 @@ use super::dir::{Dir, value_of};
 use super::layout::{ROOT, memberships, own_memberships};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
-use super::{Cgroup, Options};
+use super::{Cgroup, Options, owner};
 use crate::config::Resources;
 use crate::error::{Error, Kind, Result};
 use rustix::fs::{Access, AtFlags, CWD, Mode};
@@ -104,7 +104,12 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     }
     if let Some(uid) = options.owner {
         for place in applier.places.iter().filter(|place| place.hierarchy.is_v2()) {
-            hand_over(&place.dir, uid)?;
+            match owner::hand_over(&place.dir, uid) {
+                Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
+                    applier.skipped.push(error.to_string());
+                }
+                given => given?,
+            }
         }
     }
 
@@ -194,17 +199,4 @@ fn inherit_cpuset(path: &Path, mount: &Path, untouched: bool) -> Result<[String;
         }
     }
     Ok(own)
-}
-
-/// Gives the cgroup and the files which the kernel says belong to whoever manages it (cgroups(7), "delegation") to `uid`.
-fn hand_over(dir: &Dir, uid: u32) -> Result<()> {
-    let list = "/sys/kernel/cgroup/delegate";
-    let names = std::fs::read_to_string(list).map_err(|e| Error::io(format!("read \"{list}\""), &e).object(list))?;
-    let owner = rustix::fs::Uid::from_raw(uid);
-    let give = |name: &str| match rustix::fs::chown(dir.path().join(name), Some(owner), None) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(dir.failed("chown", name, errno)),
-    };
-    give("")?;
-    names.lines().try_for_each(give)
 }

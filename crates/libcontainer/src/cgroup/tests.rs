@@ -397,5 +397,6 @@ fn without_a_cgroup_of_its_own() {
     let entry = cgroup.entry().unwrap();
     assert!(entry.clone_into.is_none() && entry.procs.is_empty());
     assert_eq!(cgroup.processes().unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(cgroup.update(&resources).unwrap_err().kind(), Kind::Unsupported);
     cgroup.remove().unwrap();
 }

@@ -3,6 +3,7 @@
 use super::Launch;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{MountAttr, Open, OpenWhat, Plan, Tree};
+use crate::spec::names;
 use crate::sys;
 use hull_init::op::Slot;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -42,13 +43,20 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
     let missing = || Error::new(Kind::InvalidArgument, format!("{}: there is none", open.origin.what));
     match &open.what {
         OpenWhat::Tree(tree) => self::tree(tree).map_err(failed),
-        OpenWhat::Namespace { path, kind } => {
+        OpenWhat::Namespace { path, kind, sysctl } => {
             // What is no namespace may be a FIFO, where an open waits for ever.
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             let namespace = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
             // A check and its use are one object: a path may mean another file by the time the child joins.
             match sys::namespace::kind(namespace.as_fd()) {
-                Ok(found) if found == *kind => Ok(namespace),
+                Ok(found) if found == *kind => match sysctl {
+                    Some(key) if is_own(&namespace, *kind).map_err(failed)? => {
+                        let what =
+                            format!("{key:?} would change the host: {}, which is the host's own", open.origin.what);
+                        Err(Error::new(Kind::InvalidSpec, what))
+                    }
+                    _ => Ok(namespace),
+                },
                 Ok(_) => Err(Error::new(Kind::InvalidSpec, format!("{}: it is of another kind", open.origin.what))),
                 Err(_) => Err(Error::new(Kind::InvalidSpec, format!("{}: it is no namespace", open.origin.what))),
             }
@@ -56,11 +64,17 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
         OpenWhat::Directory { path } => {
             rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)
         }
+        OpenWhat::Output { path } => super::hook::output(path).map_err(failed),
         OpenWhat::Procfs => crate::proc::open(),
         OpenWhat::CopiedTmpfs { from, params, attrs } => super::copy_up::tmpfs(launch.rootfs, from, params, *attrs),
-        OpenWhat::CgroupProcs(n) => {
-            let fd = launch.cgroup.procs.get(usize::from(*n)).ok_or_else(missing)?;
-            fd.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
+        OpenWhat::CgroupProcs(_) | OpenWhat::DelegatedProcs | OpenWhat::DelegatedSubtree(_) => {
+            let delegation = launch.cgroup.delegation.as_ref();
+            let fd = match &open.what {
+                OpenWhat::CgroupProcs(n) => launch.cgroup.procs.get(usize::from(*n)),
+                OpenWhat::DelegatedSubtree(n) => delegation.and_then(|below| below.subtree.get(usize::from(*n))),
+                _ => delegation.map(|below| &below.procs),
+            };
+            fd.ok_or_else(missing)?.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
         }
         OpenWhat::StartSocket => launch.start_socket.take().ok_or_else(missing),
         OpenWhat::ConsoleSocket => launch.console.take().ok_or_else(missing),
@@ -71,11 +85,22 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
     }
 }
 
+/// Whether this process is in a namespace.
+fn is_own(namespace: &OwnedFd, kind: u64) -> std::result::Result<bool, Errno> {
+    let of_kind = names::NAMESPACES.rows().iter().find(|(_, known)| known.flag == kind);
+    let file = of_kind.map_or("", |(_, known)| known.file);
+    let (own, other) = (rustix::fs::stat(format!("/proc/self/ns/{file}"))?, rustix::fs::fstat(namespace)?);
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// A detached clone of a mount tree, changed as asked for.
 fn tree(tree: &Tree) -> std::result::Result<OwnedFd, Errno> {
     let fd = sys::mount::clone_tree(&tree.path, tree.recursive, tree.no_follow)?;
     if let Some(idmap) = &tree.idmap {
-        let user = super::id_maps::namespace_with(&idmap.uids, &idmap.gids)?;
+        let user = match &idmap.namespace {
+            Some(path) => rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?,
+            None => super::id_maps::namespace_with(&idmap.uids, &idmap.gids)?,
+        };
         sys::mount::set_attr(fd.as_fd(), MountAttr::default(), idmap.recursive, Some(user.as_fd()))?;
     }
     for (attr, recursive) in &tree.attrs {

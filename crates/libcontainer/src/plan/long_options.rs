@@ -2,7 +2,7 @@
 
 use super::MountAttr;
 use super::builder::{Arg, Builder};
-use super::mounts::Target;
+use super::mounts::{self, Target};
 use crate::config::Mount;
 use crate::error::{Error, Kind, Result};
 use hull_init::op::{Op, Slot};
@@ -33,8 +33,8 @@ pub(super) fn file_system(
         return refuse(format!("an option of more than {VALUE} bytes needs a mount namespace"));
     }
     let mut options = target.options.data.clone();
-    if let Some(label) = super::mounts::label(b, kind) {
-        options.push(format!("context=\"{label}\""));
+    if let Some((key, label)) = mounts::label(b, kind)? {
+        options.push(format!("{key}=\"{label}\""));
     }
     let options = options.join(",");
     if options.len() > TEXT {

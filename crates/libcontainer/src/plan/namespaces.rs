@@ -5,7 +5,7 @@ use super::{Act, OpenWhat};
 use crate::config::{Config, IdMapping, Namespace};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::spec::names;
+use crate::spec::{names, sysctl_namespace};
 use hull_init::op::{Op, Slot};
 use hull_init::wire::point;
 use libc::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, EPERM};
@@ -34,7 +34,9 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
         match namespace.path.as_deref().filter(|path| !path.is_empty()) {
             Some(path) => {
                 let what = format!("open the {} namespace {path:?}", namespace.kind);
-                let open = OpenWhat::Namespace { path: path.into(), kind };
+                let in_it = |key: &&String| sysctl_namespace(key) == Some(&namespace.kind);
+                let sysctl = config.linux.sysctl.keys().find(in_it).cloned();
+                let open = OpenWhat::Namespace { path: path.into(), kind, sysctl };
                 let slot = b.open(open, origin(format!("linux.namespaces[{i}].path"), what));
                 joins.push((kind, slot, i));
             }
@@ -84,8 +86,8 @@ fn dumpable(b: &mut Builder<'_>, yes: bool) {
     if b.input.host.has_cap(names::CAP_SYS_ADMIN) {
         return;
     }
-    let what = if yes { "let the caller write the id maps" } else { "close the process again" };
-    b.prctl(origin("linux.uidMappings", what), libc::PR_SET_DUMPABLE, yes.into());
+    let what = if yes { "open the process's own files in /proc" } else { "close the process again" };
+    b.prctl(origin("linux.namespaces", what), libc::PR_SET_DUMPABLE, yes.into());
 }
 
 fn kind_of(namespace: &Namespace, i: usize) -> Result<u64> {
@@ -142,9 +144,22 @@ fn time(b: &mut Builder<'_>) {
     for (clock, offset) in &b.input.config.linux.time_offsets {
         text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
     }
-    let offsets = b.bytes(text.as_bytes());
+    let why = |what| origin("linux.timeOffsets", what);
+    b.call(why("make a time namespace"), libc::SYS_unshare, &[Arg::Value(TIME)]);
+    // In a user namespace the process is not the owner of its own files in /proc, which belong to root.
+    let foreign = has_user_namespace(b) && !text.is_empty();
+    let by_parent = foreign && b.input.host.has_cap(names::CAP_SYS_ADMIN);
+    if by_parent {
+        b.meet(why("wait for the clock offsets"), point::NAMESPACES, [Act::TimeOffsets(text.clone())]);
+    } else if foreign {
+        dumpable(b, true);
+    }
+    let offsets = b.bytes(if by_parent { b"" } else { text.as_bytes() });
     let proc = b.procfs();
-    b.step(origin("linux.timeOffsets", "make a time namespace"), Op::TimeNamespace { proc, offsets });
+    b.step(why("enter the time namespace"), Op::TimeNamespace { proc, offsets });
+    if foreign && !by_parent {
+        dumpable(b, false);
+    }
 }
 
 /// A session of its own, so that no terminal of the caller reaches in.

@@ -22,7 +22,8 @@ pub(super) fn find(b: &mut Builder<'_>) -> Result<()> {
 pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
     if b.input.launch.barrier {
         let listener = b.open(OpenWhat::StartSocket, origin("", "open the start socket"));
-        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds };
+        let [stdout, stderr] = super::hooks::outputs(b, &b.input.config.hooks.start_container);
+        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds, stdout, stderr };
         b.step(origin("", "wait for start"), op);
     }
     Ok(())

@@ -145,6 +145,28 @@ pub(super) fn make_cwd(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Without pivot_root(2) the host's mounts stay below the container's root. It cannot reach them, but the kernel lets a new user
+/// namespace mount a procfs or sysfs without masks wherever such a one is already to be seen in the mount namespace.
+fn take_away_kernel_file_systems(b: &mut Builder<'_>, shared: bool) {
+    for path in b.input.launch.kernel_file_systems {
+        // Only what lies directly in the root, which is shared with nobody, can go without going on the host too.
+        if shared && path.components().count() > 2 {
+            continue;
+        }
+        let why = origin("root.path", format!("take {path:?} away"));
+        let place = Arg::Addr(b.string(path));
+        let op = if super::namespaces::has_user_namespace(b) {
+            // It came with the mount namespace, and stays; what covers it counts.
+            let tmpfs = Arg::Addr(b.string("tmpfs"));
+            call(libc::SYS_mount, &[tmpfs, place, tmpfs, Arg::Value(0), Arg::Value(0)])
+        } else {
+            call(libc::SYS_umount2, &[place, Arg::Value(libc::MNT_DETACH as u64)])
+        };
+        // It may have gone with one above it.
+        b.step_skipping(why, op, [libc::ENOENT, libc::EINVAL]);
+    }
+}
+
 /// Changes the root, then gives it its final attributes.
 pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let root = b.root;
@@ -152,6 +174,9 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let config = b.input.config;
     let pivot = mounted && !b.input.launch.no_pivot;
     let shared = under_construction(config) == libc::MS_SHARED;
+    if mounted && !pivot {
+        take_away_kernel_file_systems(b, shared);
+    }
     b.step(origin("root.path", "change the root"), Op::Enter { root, pivot, shared });
     if let Some((propagation, recursive)) = wanted(config).filter(|_| mounted) {
         let why = origin("linux.rootfsPropagation", "set the propagation of the root file system");
