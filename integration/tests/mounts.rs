@@ -274,3 +274,36 @@ fn a_hundred_mounts() {
     }
     assert_eq!(rt.sh(&mut bundle, "grep -c ' /many/' /proc/self/mountinfo").word(), "100");
 }
+
+/// fsconfig(2) takes values of 255 bytes; an engine's list of lower layers is longer.
+#[test]
+fn an_option_longer_than_fsconfig_takes() {
+    let rt = Runtime::new();
+    let layers = ["first", "second"].map(|name| {
+        let dir = rt.host_dir(name).join("long".repeat(50));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(name), name).unwrap();
+        dir
+    });
+    let lower = format!("lowerdir={}:{}", layers[0].display(), layers[1].display());
+    let mut bundle = rt.bundle();
+    bundle.mount("/image", "overlay", "layers", &[&lower, "ro", "noexec", "noatime"]);
+    bundle.mount("/named", "tmpfs", &"name".repeat(100), &["mode=0711", "nodev"]);
+    let seen =
+        rt.sh(&mut bundle, "cat /image/first /image/second; echo; stat -c %a /named; cat /proc/self/mountinfo").ok();
+    assert!(seen.starts_with("firstsecond\n711\n"), "{seen}");
+    let image = mount_entry(&seen, "/image");
+    assert!(image.contains(" ro,noexec,noatime ") && image.contains(" - overlay layers "), "{image}");
+    let named = mount_entry(&seen, "/named");
+    assert!(named.contains(" rw,nodev,relatime ") && named.contains("namename"), "{named}");
+    assert_eq!(seen.lines().filter(|line| line.split(' ').nth(4) == Some("/")).count(), 1, "over the root: {seen}");
+}
+
+#[test]
+fn options_longer_than_mount_takes_are_refused() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let lower = format!("lowerdir=/{}", "a".repeat(5000));
+    bundle.mount("/image", "overlay", "overlay", &[&lower]);
+    rt.sh(&mut bundle, "true").exits(1).says("options of 5010 bytes");
+}

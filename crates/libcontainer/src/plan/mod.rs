@@ -12,6 +12,7 @@ mod devices;
 mod explain;
 mod hooks;
 mod identity;
+mod long_options;
 mod lsm;
 mod masks;
 mod mounts;

@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Origin, inside, is_below, origin};
 use super::options::{self, MountOptions};
-use super::{IdmappedMount, MountAttr, OpenWhat, Tree, lsm};
+use super::{IdmappedMount, MountAttr, OpenWhat, Tree, long_options, lsm};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
@@ -297,9 +297,13 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         return Ok(());
     }
     let (is_tmpfs, is_kernels) = (kind == "tmpfs", matches!(kind, "proc" | "sysfs"));
-    let (kind, params) = (b.string(kind), encode(&params));
-    let params = b.bytes(&params);
-    let tree = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs });
+    let tree = if long_options::among(&params) {
+        long_options::file_system(b, mount, kind, attrs, target)?
+    } else {
+        let (kind, params) = (b.string(kind), encode(&params));
+        let params = b.bytes(&params);
+        b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs })
+    };
     target.attach(b, tree);
     if is_tmpfs {
         b.fresh.insert(inside(&mount.destination), tree);
@@ -325,12 +329,17 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }
-    // proc and sysfs have labels of their own kind.
-    if let Some(label) = lsm::mount_label(b)?.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
-        let kind = annotations::asked(b.input.config, annotations::MOUNT_CONTEXT_TYPE);
-        params.push((kind.unwrap_or(annotations::MOUNT_CONTEXT_TYPES[0]).to_owned(), Some(label.to_owned())));
+    if let Some((key, label)) = label(b, kind)? {
+        params.push((key.to_owned(), Some(label.to_owned())));
     }
     Ok(params)
+}
+
+/// The label of a new file system of this kind, and the option that sets it: proc and sysfs have labels of their own.
+pub(super) fn label<'a>(b: &Builder<'a>, kind: &str) -> Result<Option<(&'a str, &'a str)>> {
+    let option = || annotations::asked(b.input.config, annotations::MOUNT_CONTEXT_TYPE);
+    let label = lsm::mount_label(b)?.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue"));
+    Ok(label.map(|label| (option().unwrap_or(annotations::MOUNT_CONTEXT_TYPES[0]), label)))
 }
 
 fn encode(params: &[(String, Option<String>)]) -> Vec<u8> {
