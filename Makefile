@@ -10,7 +10,7 @@ BUSYBOX := /var/lib/dpkg/info/busybox-static.list
 
 export DEBIAN_FRONTEND := noninteractive
 
-.PHONY: run build test lint bench install test-engines test-embedding test-dependent need-build need-test need-root clean
+.PHONY: run build test lint bench install test-engines test-embedding test-dependent conformance conformance-runc need-build need-test need-root clean
 
 # $(call need,FILE PACKAGE ...): installs the packages of which a file is missing.
 define need
@@ -24,7 +24,7 @@ need-build:
 	$(call need,/usr/include/seccomp.h libseccomp-dev /usr/bin/pkg-config pkg-config /usr/bin/cc gcc /usr/include/stdio.h libc6-dev)
 
 need-test: need-build
-	$(call need,$(BUSYBOX) busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/ps procps /sbin/ip iproute2)
+	$(call need,$(BUSYBOX) busybox-static /usr/bin/newuidmap uidmap /usr/bin/setpriv util-linux /usr/bin/ps procps /sbin/ip iproute2 /usr/bin/conmon conmon)
 
 # The release binary.
 build: need-build
@@ -64,6 +64,16 @@ test-embedding: need-root need-test build
 # A program outside of the workspace: `cargo build` is all it takes to have libcontainer.
 test-dependent: need-root need-test
 	integration/dependent/run
+
+# The validation suite of opencontainers/runtime-tools with hull, runc and crun; writes integration/conformance/RESULTS.md.
+conformance: need-root build
+	HULL=$(HULL) integration/conformance/run
+
+# runc's own behaviour suite against runc and hull, in some twenty minutes; fetches it from Debian, writes integration/conformance/RESULTS.md.
+conformance-runc: need-root build
+	$(call need,$(BUSYBOX) busybox-static /usr/bin/mmdebstrap mmdebstrap /usr/bin/dpkg-source dpkg-dev /usr/bin/jq jq /usr/bin/gawk gawk \
+		/usr/bin/script bsdutils /usr/bin/unshare util-linux /usr/bin/python3 python3 /usr/bin/gcc gcc /usr/share/doc/debian-archive-keyring debian-archive-keyring)
+	HULL=$(HULL) integration/conformance/bats/run
 
 install: build
 	install -D -m 0755 $(HULL) $(DESTDIR)$(PREFIX)/bin/hull

@@ -19,6 +19,8 @@ pub mod caller;
 pub mod config;
 pub mod console;
 pub mod corpus;
+pub mod coverage;
+pub mod features;
 pub mod fifo;
 pub mod forks;
 pub mod network;

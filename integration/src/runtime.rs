@@ -44,6 +44,11 @@ impl Runtime {
         Self { dir, tag, wrapper, ids: RefCell::default(), bundles: RefCell::default(), files: Cell::new(0) }
     }
 
+    /// The wrapper of the calls.
+    pub fn wrapper(&self) -> &[String] {
+        &self.wrapper
+    }
+
     /// Changes the wrapper of the calls to come.
     pub fn wrap(&mut self, wrapper: Vec<String>) {
         self.wrapper = wrapper;

@@ -82,6 +82,23 @@ fn configured_devices() {
 }
 
 #[test]
+fn a_file_that_is_something_else_is_an_error() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let device = |kind: &str, minor: u32| json!([{"path": "/opt/there", "type": kind, "major": 1, "minor": minor}]);
+    bundle.writable().set("/linux/devices", device("c", 3)).args(&["stat", "-c", "%F %t:%T", "/opt/there"]);
+    assert_eq!(rt.run(&bundle).ok(), "character special file 1:3\n");
+    assert_eq!(rt.run(&bundle).ok(), "character special file 1:3\n", "the node of before is the one that is asked for");
+    for other in [device("c", 5), device("b", 3), json!([{"path": "/opt/there", "type": "p"}])] {
+        bundle.set("/linux/devices", other.clone());
+        rt.run(&bundle).exits(1).says("linux.devices[0]").one_line();
+    }
+    bundle.set("/linux/devices", json!([{"path": "/etc/passwd", "type": "c", "major": 1, "minor": 3}]));
+    rt.run(&bundle).exits(1).says("linux.devices[0]").one_line();
+    assert!(bundle.inside("/etc/passwd").is_file(), "and is left as it was");
+}
+
+#[test]
 fn the_mode_is_not_narrowed_by_a_umask() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

@@ -51,6 +51,13 @@ fn umask() {
 }
 
 #[test]
+fn an_umask_that_is_not_given_is_the_callers() {
+    let rt = Runtime::wrapped(["sh", "-c", "umask 0035; exec \"$@\"", "sh"].map(str::to_owned).to_vec());
+    let mut bundle = rt.bundle();
+    assert_eq!(status(&rt, &mut bundle, "Umask"), "0035");
+}
+
+#[test]
 fn five_sets_of_capabilities() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
@@ -117,6 +124,19 @@ fn an_unknown_capability_is_no_error() {
 }
 
 #[test]
+fn a_capability_the_runtime_has_not_is_no_error() {
+    let rt =
+        Runtime::wrapped(["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"].map(str::to_owned).to_vec());
+    let mut bundle = rt.bundle();
+    bundle.caps(&["CAP_KILL", "CAP_NET_RAW"]).args(&["cat", "/proc/self/status"]);
+    let output = rt.run(&bundle).exits(0);
+    for set in ["CapBnd", "CapPrm", "CapEff"] {
+        assert!(output.stdout.contains(&format!("{set}:\t0000000000000020")), "{set}: {output}");
+    }
+    assert!(output.stderr.contains("level=warning") && output.stderr.contains("CAP_NET_RAW"), "{output}");
+}
+
+#[test]
 fn no_new_privileges() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
@@ -151,6 +171,40 @@ fn rlimits() {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         let words: Vec<_> = line[name.len()..].split_whitespace().collect();
         assert_eq!(words[..2], [soft, hard], "{line}");
+    }
+}
+
+#[test]
+fn every_rlimit() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    // None above its usual hard limit, which a caller without CAP_SYS_RESOURCE could not raise.
+    let all = [
+        ("CPU", 1001, "Max cpu time"),
+        ("FSIZE", 1_000_002, "Max file size"),
+        ("DATA", 100_000_003, "Max data size"),
+        ("STACK", 10_000_004, "Max stack size"),
+        ("CORE", 1005, "Max core file size"),
+        ("RSS", 1006, "Max resident set"),
+        ("NPROC", 30_007, "Max processes"),
+        ("NOFILE", 108, "Max open files"),
+        ("MEMLOCK", 1009, "Max locked memory"),
+        ("AS", 200_000_010, "Max address space"),
+        ("LOCKS", 1011, "Max file locks"),
+        ("SIGPENDING", 1012, "Max pending signals"),
+        ("MSGQUEUE", 1013, "Max msgqueue size"),
+        ("NICE", 0, "Max nice priority"),
+        ("RTPRIO", 0, "Max realtime priority"),
+        ("RTTIME", 1016, "Max realtime timeout"),
+    ];
+    let hard = |soft: u64| soft + u64::from(soft != 0);
+    let limit = |(name, soft, _): &(&str, u64, &str)| json!({"type": format!("RLIMIT_{name}"), "soft": soft, "hard": hard(*soft)});
+    bundle.set("/process/rlimits", json!(all.iter().map(limit).collect::<Vec<_>>()));
+    let text = rt.sh(&mut bundle, "cat /proc/self/limits").ok();
+    for (_, soft, name) in all {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        let words: Vec<_> = line[name.len()..].split_whitespace().collect();
+        assert_eq!(words[..2], [soft.to_string(), hard(soft).to_string()], "{line}");
     }
 }
 
@@ -209,4 +263,12 @@ fn signals_are_as_new() {
     // Signals 32 and up may be ignored by whoever started the tests; the four above are not.
     let ignored = u64::from_str_radix(&status(&rt, &mut bundle, "SigIgn"), 16).unwrap();
     assert_eq!(ignored & 0x7fff_ffff, 0, "nothing is ignored: {ignored:x}");
+}
+
+#[test]
+fn an_ambient_capability_that_cannot_be_raised_is_a_warning() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.caps(&["CAP_CHOWN"]).set("/process/capabilities/ambient", json!(["CAP_CHOWN"])).args(&["true"]);
+    rt.run(&bundle).exits(0).says("can't raise ambient capability CAP_CHOWN");
 }

@@ -36,39 +36,6 @@ fn create_runs_nothing_of_the_program() {
 }
 
 #[test]
-fn state_has_every_key() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    bundle.set("/annotations", json!({"org.example.key": "value", "empty": ""}));
-    let container = rt.sleeper(&mut bundle);
-    let text = container.verb(&["state"]).ok();
-    assert!(text.starts_with("{\n  \"ociVersion\""), "indented by two: {text}");
-    let state = container.state();
-    assert_eq!(state["id"], container.id);
-    assert_eq!(state["status"], "running");
-    assert_eq!(state["bundle"], bundle.dir().to_str().unwrap());
-    assert_eq!(state["rootfs"], bundle.rootfs().to_str().unwrap());
-    assert_eq!(state["annotations"]["org.example.key"], "value");
-    assert_eq!(state["annotations"]["empty"], "");
-    assert_eq!(state["owner"], "");
-    assert!(state["ociVersion"].as_str().unwrap().starts_with("1."));
-    let created = state["created"].as_str().unwrap();
-    assert!(created.starts_with("20") && created.ends_with('Z') && created.contains('T'), "{created}");
-    container.stop();
-    let state = container.state();
-    assert_eq!((&state["status"], &state["pid"]), (&json!("stopped"), &json!(0)));
-}
-
-#[test]
-fn state_of_nothing() {
-    let rt = Runtime::new();
-    for verb in ["state", "start", "kill", "delete", "pause", "resume", "ps"] {
-        rt.call([verb, "nobody"]).go().exits(1).says("container does not exist").one_line();
-    }
-    rt.call(["exec", "nobody", "true"]).go().exits(255).says("container does not exist").one_line();
-}
-
-#[test]
 fn an_id_is_used_once() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
@@ -121,7 +88,10 @@ fn delete_of_a_created_container() {
     let bundle = rt.bundle();
     let container = rt.create(&bundle);
     let init = container.pid();
-    container.verb(&["delete"]).ok();
+    let expected = format!("cannot delete container {} that is not stopped: created", container.id);
+    container.verb(&["delete"]).exits(1).says(&expected).one_line();
+    assert_eq!((container.status().as_str(), container.pid()), ("created", init), "no effect");
+    container.verb(&["delete", "--force"]).ok();
     assert!(!proc::alive(init), "the waiting init goes with its container");
     container.verb(&["state"]).exits(1).says("container does not exist");
 }
@@ -243,4 +213,210 @@ fn bundle_is_the_working_directory_by_default() {
     assert_eq!(rt.call(["run", &rt.id("")]).cwd(bundle.dir()).go().ok(), "here\n");
     let relative = rt.call(["run", "-b", "bundle", &rt.id("")]).cwd(rt.dir()).go();
     assert_eq!(relative.ok(), "here\n");
+}
+
+#[test]
+fn a_created_container_ends_at_a_signal_as_a_program_would() {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
+        let rt = Runtime::new();
+        let container = rt.create(&rt.bundle());
+        let pid = container.pid();
+        container.kill(signal);
+        assert!(proc::ended(pid, 10), "{signal}");
+        assert_eq!(container.status(), "stopped", "{signal}");
+    }
+}
+
+#[test]
+fn kill_of_what_its_first_process_has_left() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.namespace("pid", integration::bundle::Join::None);
+    let said = bundle.fifo("/said");
+    bundle.script("sleep 1000 & echo up > /said; wait");
+    let container = rt.detach(&bundle);
+    said.line();
+    let first = container.pid();
+    let left: Vec<_> = integration::residue::processes(rt.tag()).into_iter().filter(|pid| *pid != first).collect();
+    assert!(!left.is_empty());
+    rustix::process::kill_process(rustix::process::Pid::from_raw(first).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    assert!(proc::ended(first, 10));
+    container.kill("KILL");
+    for pid in left {
+        assert!(proc::ended(pid, 10), "{pid} survived");
+    }
+    assert_eq!(container.status(), "stopped");
+}
+
+#[test]
+fn signal_0_asks_whether_it_runs() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let container = rt.sleeper(&mut bundle);
+    container.kill("0");
+    rt.call(["kill", "--all", &container.id, "0"]).go().ok();
+    container.stop();
+    rt.call(["kill", &container.id, "0"]).go().exits(1).says("container not running");
+    rt.call(["kill", "--all", &container.id, "0"]).go().ok();
+}
+
+#[test]
+fn create_makes_all_but_the_program() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.mount("/m", "tmpfs", "tmpfs", &["size=64k"]).set("/linux/resources/pids", json!({"limit": 77}));
+    let said = bundle.fifo("/said");
+    bundle.script("echo ran > /said; exec sleep 1000");
+    let container = rt.create(&bundle);
+    let init = container.pid();
+    assert_eq!(said.line_within(0), None);
+    let mounts = proc::read(init, "mountinfo");
+    assert!(mounts.contains(" /m ") && mounts.contains(" /proc "), "{mounts}");
+    assert!(proc::read(init, "cgroup").contains(rt.tag()));
+    for kind in ["mnt", "pid", "net", "ipc", "uts"] {
+        let own = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+        assert_ne!(proc::link(init, &format!("ns/{kind}")), own.to_str().unwrap(), "{kind}");
+    }
+    assert!(!proc::read(init, "cmdline").contains("sleep"));
+    container.start();
+    assert_eq!(said.line(), "ran");
+    assert_eq!(proc::read(init, "mountinfo"), mounts, "start makes nothing more");
+}
+
+#[test]
+fn changes_of_the_config_after_create_have_no_effect() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let said = bundle.fifo("/said");
+    bundle.set("/annotations", json!({"of": "create"})).script("echo first > /said; exec sleep 1000");
+    bundle.hook("poststop", &format!("echo first >> {}", rt.path("hook").display()));
+    let container = rt.create(&bundle);
+    bundle.script("echo second > /said; exec sleep 1000").set("/annotations", json!({"of": "later"}));
+    bundle.set("/hooks", json!({"poststop": [{"path": "/bin/false"}], "poststart": [{"path": "/bin/false"}]}));
+    bundle.set("/process/env", json!(["PATH=/bin", "LATER=1"])).write();
+    container.start();
+    assert_eq!(said.line(), "first");
+    assert_eq!(container.state()["annotations"], json!({"of": "create"}));
+    assert!(!container.sh("env").ok().contains("LATER"));
+    std::fs::remove_file(bundle.dir().join("config.json")).unwrap();
+    container.stop().verb(&["delete"]).ok();
+    assert_eq!(std::fs::read_to_string(rt.path("hook")).unwrap(), "first\n");
+}
+
+#[test]
+fn a_config_without_a_process_is_created_and_cannot_be_started() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.unset("/process");
+    let container = rt.create(&bundle);
+    let init = container.pid();
+    container.verb(&["start"]).exits(1).says("a process is required to start the container (process)").one_line();
+    assert_eq!((container.status().as_str(), container.pid()), ("created", init), "no effect");
+    let inside = container.exec_call(&["--cwd", "/"], &["/bin/echo", "inside"]).env("PATH", "/bin").go();
+    assert_eq!(inside.ok(), "inside\n");
+    container.stop().verb(&["delete"]).ok();
+    rt.run(&bundle).exits(1).says("a process is required to start the container (process)").one_line();
+    assert!(!rt.root().join(rt.tag()).exists());
+}
+
+#[test]
+fn every_operation_wants_an_id() {
+    let rt = Runtime::new();
+    let bundle = rt.bundle();
+    bundle.write();
+    for verb in ["state", "create", "start", "kill", "delete"] {
+        let output = rt.call([verb]).cwd(bundle.dir()).go();
+        assert!(output.code != 0 && output.stderr.contains("argument"), "{output}");
+        rt.call([verb, ""]).cwd(bundle.dir()).go().exits(1).says("container id cannot be empty");
+    }
+    assert_eq!(std::fs::read_dir(rt.root()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn an_invalid_id_makes_nothing() {
+    let rt = Runtime::new();
+    let bundle = rt.bundle();
+    bundle.write();
+    for id in ["..", "a/b", "a b", "@a", "a\u{e9}"] {
+        let output = rt.call(["create", "--bundle"]).arg(bundle.dir()).arg(id).go().exits(1);
+        output.says("invalid container ID format").one_line();
+    }
+    assert_eq!(std::fs::read_dir(rt.root()).unwrap().count(), 0);
+    assert_eq!(integration::residue::processes(rt.tag()), [0; 0]);
+}
+
+#[test]
+fn create_wants_a_bundle() {
+    let rt = Runtime::new();
+    rt.call(["create", "--bundle", "/no/such/bundle", rt.tag()]).go().exits(1).says("/no/such/bundle").one_line();
+    let empty = rt.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    rt.call(["create", rt.tag()]).cwd(&empty).go().exits(1).says("config.json").one_line();
+    assert_eq!(std::fs::read_dir(rt.root()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_id_may_be_used_again_after_its_delete() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let first = rt.sleeper(&mut bundle);
+    let init = first.pid();
+    first.stop();
+    let again = rt.call(["create", "--bundle"]).arg(bundle.dir()).arg(&first.id).go();
+    again.exits(1).says("container with given ID already exists").one_line();
+    first.verb(&["delete"]).ok();
+    let second = rt.sleeper(&mut bundle);
+    assert_ne!(second.pid(), init);
+}
+
+#[test]
+fn what_is_done_in_the_wrong_state_has_no_effect() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let container = rt.sleeper(&mut bundle);
+    let running = container.state();
+    container.verb(&["start"]).exits(1);
+    container.verb(&["delete"]).exits(1);
+    assert_eq!(container.state(), running);
+    container.verb(&["pause"]).ok();
+    let paused = container.state();
+    container.verb(&["start"]).exits(1).says("cannot start an already running container");
+    container.verb(&["delete"]).exits(1).says("that is not stopped: paused");
+    assert_eq!(container.state(), paused);
+    container.verb(&["resume"]).ok();
+    container.stop();
+    let stopped = container.state();
+    container.verb(&["start"]).exits(1);
+    rt.call(["kill", &container.id, "KILL"]).go().exits(1).says("container not running");
+    assert_eq!(container.state(), stopped);
+}
+
+#[test]
+fn delete_leaves_what_create_did_not_make() {
+    let rt = Runtime::new();
+    let dir = rt.host_dir("source");
+    // A cgroup, a network namespace, a bind mount's source, the bundle.
+    let cgroups: Vec<_> =
+        ["pids", "memory", "freezer"].map(|name| format!("/sys/fs/cgroup/{name}/{}", rt.tag())).into();
+    let cgroups: Vec<_> = cgroups.iter().filter(|path| std::fs::create_dir(path).is_ok()).collect();
+    let mut holder = std::process::Command::new("unshare").args(["--net", "sleep", "1000"]).spawn().unwrap();
+    let mut bundle = rt.bundle();
+    bundle.bind(&dir, "/m", &[]).args(&["sleep", "1000"]);
+    while std::fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap() != "sleep\n" {
+        std::thread::yield_now();
+    }
+    let net = format!("/proc/{}/ns/net", holder.id());
+    bundle.namespace("network", integration::bundle::Join::Path(net.clone()));
+    let container = rt.detach(&bundle);
+    assert_eq!(proc::link(container.pid(), "ns/net"), std::fs::read_link(&net).unwrap().to_str().unwrap());
+    container.stop().verb(&["delete"]).ok();
+    assert!(std::fs::read_link(&net).is_ok());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(dir.join("file").exists() && dir.join("sub").exists() && bundle.inside("/bin/busybox").exists());
+    for path in &cgroups {
+        assert_eq!(std::fs::read_to_string(format!("{path}/cgroup.procs")).unwrap(), "", "{path} stays, empty");
+        std::fs::remove_dir(path).unwrap();
+    }
 }

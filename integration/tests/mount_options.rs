@@ -81,15 +81,6 @@ fn a_bind_mount_keeps_or_clears_flags() {
 }
 
 #[test]
-fn data_on_a_bind_mount_is_an_error() {
-    let rt = Runtime::new();
-    let mut bundle = rt.bundle();
-    let dir = rt.host_dir("dir");
-    bundle.bind(&dir, "/mnt", &["size=1m"]).args(&["true"]);
-    rt.run(&bundle).exits(1).says("mounts[7]").one_line();
-}
-
-#[test]
 fn propagation_of_each_mount() {
     for (option, tag) in [
         ("shared", Some("shared:")),
@@ -175,4 +166,21 @@ fn recursively_id_mapped() {
         let output = rt.run_call(&bundle, &[]).env("SUB", dir.join("sub")).go();
         assert_eq!(output.ok(), format!("8\n{below}\n"), "{option}");
     }
+}
+
+#[test]
+fn id_mapped_with_the_map_of_a_joined_user_namespace() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle_named("first");
+    bundle.userns(700_000, 65536);
+    bundle.args(&["sleep", "1000"]);
+    let container = rt.detach_named(&bundle, "first");
+    let mut second = rt.bundle_named("second");
+    integration::bundle::chown_tree(&second.rootfs(), 700_000);
+    let user = format!("/proc/{}/ns/user", container.pid());
+    second.namespace("user", integration::bundle::Join::Path(user));
+    let dir = rt.host_dir("dir");
+    integration::bundle::chown_tree(&dir, 3);
+    second.bind(&dir, "/mapped", &["idmap"]);
+    assert_eq!(rt.sh(&mut second, "stat -c %u:%g /mapped/file").ok(), "3:3\n");
 }

@@ -35,6 +35,20 @@ fn bind_needs_no_type() {
     assert_eq!(rt.sh(&mut bundle, "cat /a/file").ok(), "from the host");
 }
 
+/// As with mount(2) and mount(8), what the options say of a file system is not a bind mount's to change.
+#[test]
+fn bind_has_its_own_options_and_a_warning_about_a_file_systems() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let dir = rt.host_dir("dir");
+    bundle.bind(&dir, "/mnt", &["mode=700", "nosuid", "size=1k", "noexec"]);
+    let output = rt.sh(&mut bundle, "grep ' /mnt ' /proc/self/mountinfo; stat -c %a /mnt").exits(0);
+    assert!(output.stderr.contains("mode=700,size=1k") && output.stderr.contains("mounts[7].options"), "{output}");
+    let (entry, mode) = output.stdout.trim_end().rsplit_once('\n').unwrap();
+    assert!(entry.contains("nosuid") && entry.contains("noexec"), "{entry}");
+    assert_eq!(mode, "755");
+}
+
 #[test]
 fn a_relative_source_is_below_the_bundle() {
     let rt = Runtime::new();

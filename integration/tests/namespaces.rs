@@ -236,3 +236,12 @@ fn container_root_twice() -> String {
     let list = "bin\ndev\netc\nproc\nroot\nsys\n";
     format!("{list}/\n{list}")
 }
+
+#[test]
+fn time_offsets_in_a_user_namespace() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.userns(700_000, 65536).namespace("time", Join::New);
+    bundle.set("/linux/timeOffsets", json!({"monotonic": {"secs": 7881, "nanosecs": 0}}));
+    assert!(rt.sh(&mut bundle, "cat /proc/self/timens_offsets").ok().contains("7881"));
+}

@@ -162,6 +162,8 @@ fn personality() {
     assert_eq!(rt.run(&bundle).word(), "i686");
     bundle.set("/linux/personality", json!({"domain": "LINUX"})).args(&["cat", "/proc/self/personality"]);
     assert_eq!(rt.run(&bundle).word(), "00000000");
+    bundle.set("/linux/personality", json!({"domain": "LINUX32"}));
+    assert_eq!(rt.sleeper(&mut bundle).sh("uname -m").word(), "i686", "an exec has it too");
 }
 
 #[test]
@@ -172,4 +174,35 @@ fn annotations_do_not_change_the_program() {
     let container = rt.sleeper(&mut bundle);
     let state: Value = container.state();
     assert_eq!(state["annotations"]["long"].as_str().unwrap().len(), 100_000);
+}
+
+/// Since Linux 6.2 an affinity goes along into another cgroup: an engine bound to one CPU would bind its containers.
+#[test]
+fn the_callers_cpu_affinity_is_not_the_containers() {
+    let wrapper = ["taskset", "-c", "0"].map(str::to_owned).to_vec();
+    let allowed = |text: String| text.split_whitespace().last().map(str::to_owned);
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let whole = allowed(rt.sh(&mut bundle, "grep Cpus_allowed_list: /proc/self/status").ok());
+    if whole.as_deref() == Some("0") {
+        println!("skipped: there is one CPU, and a caller cannot be bound to fewer");
+        return;
+    }
+    let bound = Runtime::wrapped(wrapper);
+    let mut bundle = bound.bundle();
+    let script = "grep Cpus_allowed_list: /proc/self/status";
+    assert_eq!(allowed(bound.sh(&mut bundle, script).ok()), whole, "run");
+    assert_eq!(allowed(bound.sleeper(&mut bundle).sh(script).ok()), whole, "exec");
+}
+
+#[test]
+fn a_program_without_its_interpreter() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let script = bundle.file("/run.sh", "#!/no/such/interpreter\n");
+    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.args(&["/run.sh"]);
+    rt.run(&bundle).exits(1).says("exec /run.sh: no such file or directory").says("interpreter").one_line();
+    let container = rt.create(&bundle);
+    container.verb(&["start"]).exits(1).says("interpreter");
 }

@@ -129,3 +129,14 @@ fn a_file_for_a_root_is_an_error() {
     bundle.set("/root/path", json!("config.json")).args(&["true"]);
     rt.run(&bundle).exits(1).says_one_of(&["root.path", "not a directory"]).one_line();
 }
+
+/// The host's mounts stay below the container's root then, and must not let a new user namespace have a bare procfs.
+#[test]
+fn without_pivot_root_there_is_no_bare_procfs() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.script("unshare -Urmpf mount -t proc none /proc && echo mounted");
+    let output = rt.run_with(&bundle, &["--no-pivot"]);
+    assert!(!output.stdout.contains("mounted"), "{output}");
+    assert!(output.stderr.contains("ermitted") || output.stderr.contains("denied"), "{output}");
+}

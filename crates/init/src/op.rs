@@ -136,9 +136,9 @@ operations! {
     /// anything else that is there is an error (EEXIST).
     8 Node { dir: Slot, name: Addr, mode: u32, device: u64, uid: u32, gid: u32, }
 
-    /// Makes the symlink `name` in directory `dir`, pointing to `target`. One that points there already is kept; with `replace`, anything
-    /// else but a directory is replaced, without it EEXIST is not an error.
-    9 Symlink { target: Addr, dir: Slot, name: Addr, replace: bool, }
+    /// Makes the symlink `name` in directory `dir`, pointing to `target`. One that points there already is kept. What becomes of
+    /// anything else of that name says `other`: [`LINK_KEEP`], [`LINK_REPLACE`] or [`LINK_REFUSE`].
+    9 Symlink { target: Addr, dir: Slot, name: Addr, other: u32, }
 
     /// Makes the attached mount `root` the process's root: `pivot_root` and the old root detached, or with `pivot` false
     /// (initramfs) `chroot`. The working directory is the new root. With `shared` the old root's mounts have peers on the
@@ -182,9 +182,9 @@ operations! {
     /// program is then killed) is a failure. `spec` is the address of a [`HookSpec`].
     19 Hook { spec: Addr, }
 
-    /// Says [`crate::wire::CREATED`], waits for the parent's go, closes the conversation and everything else but `listener`
-    /// and the first `keep` descriptors, then accepts one connection on `listener` (a `SOCK_SEQPACKET` socket), which is the conversation from then on.
-    20 Barrier { listener: Slot, keep: u32, }
+    /// Says [`crate::wire::CREATED`], waits for the parent's go, closes the conversation and everything else but `listener`,
+    /// the first `keep` descriptors and the outputs of hooks that are to come (or [`Slot::NONE`]), then accepts one connection on `listener` (a `SOCK_SEQPACKET` socket), which is the conversation from then on.
+    20 Barrier { listener: Slot, keep: u32, stdout: Slot, stderr: Slot, }
 
     /// Looks for the program: `candidates` is a null-terminated array of paths. The first that may be executed and is a
     /// regular file is remembered for [`Op::Exec`]. Fails with EACCES if one was found that may not, else ENOENT.
@@ -208,8 +208,8 @@ operations! {
     /// again after the user namespace was joined, and the rest is left alone.
     26 Join { namespace: Slot, kinds: u64, }
 
-    /// Moves the process into a time namespace of its own with `offsets` (the text for timens_offsets), through the procfs at `proc`:
-    /// `unshare(CLONE_NEWTIME)`, write `self/timens_offsets`, then `setns(self/ns/time_for_children)`.
+    /// Moves the process into the time namespace that it has made for its children, with `offsets` (the text for timens_offsets)
+    /// if they are not set yet, through the procfs at `proc`: write `self/timens_offsets`, then `setns(self/ns/time_for_children)`.
     27 TimeNamespace { proc: Slot, offsets: Bytes, }
 
     /// A clone of what is mounted at a path of the host, seen from this process's mount namespace: `open_tree(OPEN_TREE_CLONE)`
@@ -232,6 +232,13 @@ pub const ATTACH_DIRECTORY: u32 = 8;
 /// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
 pub const ATTACH_KEEP_MODE: u32 = 16;
 
+/// [`Op::Symlink`]: it is left as it is.
+pub const LINK_KEEP: u32 = 0;
+/// [`Op::Symlink`]: it is replaced, unless it is a directory (EISDIR).
+pub const LINK_REPLACE: u32 = 1;
+/// [`Op::Symlink`]: it is an error (EEXIST).
+pub const LINK_REFUSE: u32 = 2;
+
 /// [`Op::Filesystem`]: a parameter without a value.
 pub const PARAM_FLAG: u8 = 0;
 /// [`Op::Filesystem`]: a parameter with a value.
@@ -241,6 +248,8 @@ pub const PARAM_STRING: u8 = 1;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct HookSpec {
+    /// What a failure calls it: its field in the config, a space, its path.
+    pub name: Addr,
     /// The program's path.
     pub path: Addr,
     /// Null-terminated array of arguments.
@@ -249,6 +258,10 @@ pub struct HookSpec {
     pub envp: Addr,
     /// Milliseconds; 0 waits for ever.
     pub timeout: u64,
+    /// The [`Slot`] of what becomes standard output, [`Slot::NONE`] for the process's own.
+    pub stdout: u64,
+    /// The same for standard error.
+    pub stderr: u64,
     /// The state as JSON up to the pid.
     pub before_pid: Bytes,
     /// The state from after the pid on.

@@ -66,7 +66,8 @@ pub struct Message {
     pub code: u32,
     /// The errno of a failure, the point that was reached, the pid that was forked.
     pub value: i32,
-    /// The listener's number at [`point::SECCOMP_LISTENER`]; a hook's wait status, or -1 for its timeout, when a hook failed; else 0.
+    /// The listener's number at [`point::SECCOMP_LISTENER`]; a hook's wait status, or -1 for its timeout, when a hook failed;
+    /// 1 when the program is there but not its interpreter; else 0.
     pub extra: i32,
 }
 
@@ -84,12 +85,14 @@ pub const CREATED: u32 = 4;
 
 /// The points at which parent and child meet.
 pub mod point {
-    /// Namespaces are there, nothing is mounted yet: prestart and createRuntime hooks, network devices.
+    /// Namespaces are there, nothing is mounted yet: network devices.
     pub const NAMESPACES: u32 = 1;
     /// Limits that only a process of the initial user namespace may raise.
     pub const RLIMITS: u32 = 2;
     /// The seccomp listener is there.
     pub const SECCOMP_LISTENER: u32 = 3;
+    /// Everything is mounted, the root is still the host's: prestart and createRuntime hooks.
+    pub const HOOKS: u32 = 4;
 }
 
 #[cfg(test)]

@@ -34,15 +34,21 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
     }
 }
 
-/// Declares structs of config.json: camelCase, absent and null read as the default, defaults not written back.
+/// Declares structs of config.json: camelCase, absent and null read as the default, defaults not written back. Fields after
+/// a semicolon are numbers and truth values the specification requires: there is no default which could be told from a
+/// value, so their absence ends the parse as a wrong type does. (What else is required, the rules see to.)
 macro_rules! objects {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident {
+        $($(#[$attr:meta])* $field:ident: $type:ty,)*
+        $(; $($(#[$required_attr:meta])* $required:ident: $required_type:ty,)*)?
+    })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(rename_all = "camelCase", default, remote = "Self")]
+        #[serde(rename_all = "camelCase", remote = "Self")]
         #[allow(missing_docs)] // the fields are the specification's, by its names
         pub struct $name {
-            $($(#[$attr])* #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")] pub $field: $type,)*
+            $($(#[$attr])* #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")] pub $field: $type,)*
+            $($($(#[$required_attr])* pub $required: $required_type,)*)?
         }
 
         impl<'de> Deserialize<'de> for $name {
@@ -106,15 +112,15 @@ objects! {
         user: User,
     }
     /// Characters, not pixels.
-    ConsoleSize { height: u64, width: u64, }
+    ConsoleSize { ; height: u64, width: u64, }
     /// setrlimit(2); the type is `RLIMIT_NOFILE` and its like.
-    Rlimit { #[serde(rename = "type")] kind: String, soft: u64, hard: u64, }
+    Rlimit { #[serde(rename = "type")] kind: String, ; soft: u64, hard: u64, }
     /// capabilities(7), by the kernel's names.
     Capabilities { bounding: Vec<String>, effective: Vec<String>, inheritable: Vec<String>, permitted: Vec<String>, ambient: Vec<String>, }
     /// sched_setattr(2).
     Scheduler { policy: String, nice: i32, priority: i32, flags: Vec<String>, runtime: u64, deadline: u64, period: u64, }
     /// ioprio_set(2).
-    IoPriority { class: String, priority: i32, }
+    IoPriority { class: String, ; priority: i32, }
     /// CPU lists, as `0-3,7`.
     CpuAffinity { initial: Option<String>, #[serde(rename = "final")] last: Option<String>, }
     /// config.md#user, POSIX platform.
@@ -153,7 +159,7 @@ objects! {
     /// A namespace to make, or with a path to join.
     Namespace { #[serde(rename = "type")] kind: String, path: Option<String>, }
     /// One line of user_namespaces(7)'s id maps.
-    IdMapping { #[serde(rename = "containerID")] container_id: u32, #[serde(rename = "hostID")] host_id: u32, size: u32, }
+    IdMapping { ; #[serde(rename = "containerID")] container_id: u32, #[serde(rename = "hostID")] host_id: u32, size: u32, }
     /// time_namespaces(7).
     TimeOffset { secs: i64, nanosecs: u32, }
     /// A device file to make.
@@ -194,7 +200,7 @@ objects! {
         unified: Map<String>,
     }
     /// One rule of the device cgroup.
-    DeviceRule { allow: bool, #[serde(rename = "type")] kind: Option<String>, major: Option<i64>, minor: Option<i64>, access: Option<String>, }
+    DeviceRule { #[serde(rename = "type")] kind: Option<String>, major: Option<i64>, minor: Option<i64>, access: Option<String>, ; allow: bool, }
     /// Bytes; -1 is without limit.
     Memory {
         limit: Option<i64>,
@@ -232,15 +238,15 @@ objects! {
         #[serde(rename = "throttleWriteIOPSDevice")] throttle_write_iops_device: Vec<ThrottleDevice>,
     }
     /// A weight for one device.
-    WeightDevice { major: i64, minor: i64, weight: Option<u16>, leaf_weight: Option<u16>, }
+    WeightDevice { weight: Option<u16>, leaf_weight: Option<u16>, ; major: i64, minor: i64, }
     /// A rate for one device.
-    ThrottleDevice { major: i64, minor: i64, rate: u64, }
+    ThrottleDevice { ; major: i64, minor: i64, rate: u64, }
     /// `pageSize` as `2MB`, the limit in bytes.
-    HugepageLimit { page_size: String, limit: u64, }
+    HugepageLimit { page_size: String, ; limit: u64, }
     /// net_cls and net_prio, v1 only.
     Network { #[serde(rename = "classID")] class_id: Option<u32>, priorities: Vec<InterfacePriority>, }
     /// A priority for one interface.
-    InterfacePriority { name: String, priority: u32, }
+    InterfacePriority { name: String, ; priority: u32, }
     /// Limits of one RDMA device.
     Rdma { hca_handles: Option<u32>, hca_objects: Option<u32>, }
 
@@ -257,5 +263,5 @@ objects! {
     /// One action for some system calls.
     SeccompRule { names: Vec<String>, action: String, errno_ret: Option<u32>, args: Vec<SeccompArg>, }
     /// A condition on one argument.
-    SeccompArg { index: u32, value: u64, value_two: u64, op: String, }
+    SeccompArg { value_two: u64, op: String, ; index: u32, value: u64, }
 }

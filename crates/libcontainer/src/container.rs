@@ -1,6 +1,9 @@
 //! Container: a handle to one container, and what can be done with it.
 
 mod delete;
+pub(crate) mod notify;
+
+pub use notify::NotifySocket;
 
 use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
 use crate::config::{Config, IntelRdt, Resources};
@@ -9,6 +12,7 @@ use crate::launch::{self, hook};
 use crate::process::Child;
 use crate::resctrl::{self, Group};
 use crate::runtime::{START_SOCKET, program_of};
+use crate::spec::annotations;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
 use rustix::process::Signal;
@@ -56,17 +60,21 @@ pub struct Container {
     held: Option<Unlocked>,
     /// The record is the one that this handle has written, which nobody but a delete changes.
     is_of_ours: bool,
+    /// Where its program says that it is ready, from `run` until somebody asks for it.
+    notify: Option<NotifySocket>,
 }
 
 impl Container {
     fn new(store: &Store, id: Id, record: Option<Box<Record>>, config: Config) -> Container {
-        Container { store: store.clone(), id, record, config, skipped: Vec::new(), held: None, is_of_ours: false }
+        let (skipped, held, is_of_ours, notify) = (Vec::new(), None, false, None);
+        Container { store: store.clone(), id, record, config, skipped, held, is_of_ours, notify }
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
         Ok(match contents {
             Contents::Record(record) => {
-                let config = record.parsed_config()?;
+                let mut config = record.parsed_config()?;
+                annotations::settle(&mut config);
                 Container::new(store, id, Some(record), config)
             }
             Contents::Unfinished => Container::new(store, id, None, Config::default()),
@@ -81,9 +89,10 @@ impl Container {
         config: Config,
         skipped: Vec<String>,
         held: Option<Unlocked>,
+        notify: Option<NotifySocket>,
     ) -> Container {
         let is_of_ours = record.phase == Phase::Started && held.is_some();
-        Container { skipped, held, is_of_ours, ..Container::new(store, id, Some(Box::new(record)), config) }
+        Container { skipped, held, is_of_ours, notify, ..Container::new(store, id, Some(Box::new(record)), config) }
     }
 
     /// What the config asks for and `create` did without, for lack of privileges: each in words, with its field. Known to
@@ -141,10 +150,7 @@ impl Container {
     /// # Errors
     /// Where that cannot be found out.
     pub fn status(&self) -> Result<Status> {
-        let Some(record) = &self.record else { return self.unfinished() };
-        if record.phase == Phase::Creating {
-            return self.unfinished();
-        }
+        let Some(record) = self.record.as_ref().filter(|_| !self.is_being_made()) else { return self.unfinished() };
         let Some(init) = self.init() else { return Ok(Status::Stopped) };
         if !init.alive()? {
             return Ok(Status::Stopped);
@@ -156,6 +162,11 @@ impl Container {
             false if record.phase == Phase::Created && waits(init) => Status::Created,
             false => Status::Running,
         })
+    }
+
+    /// Whether its creator had not finished when its record was read.
+    fn is_being_made(&self) -> bool {
+        self.record.as_ref().is_none_or(|record| record.phase == Phase::Creating)
     }
 
     fn unfinished(&self) -> Result<Status> {
@@ -198,11 +209,21 @@ impl Container {
     /// Runs the program of a created container.
     ///
     /// # Errors
-    /// [`Kind::WrongState`] where it is not created; [`Kind::Program`] or [`Kind::Hook`] where the program or a startContainer hook failed.
-    /// A failing poststart hook stops the container.
+    /// [`Kind::WrongState`] where it is not created; [`Kind::InvalidSpec`] where its config has no `process`; [`Kind::Program`] where the
+    /// program failed; [`Kind::Hook`] where a startContainer or poststart hook did: then the container is deleted.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(|_| Ok(None))
+    }
+
+    /// Starts with what `listen` makes once it is sure that nobody else does.
+    fn start_with(&mut self, listen: impl FnOnce(&Entry) -> Result<Option<NotifySocket>>) -> Result<()> {
+        if self.is_being_made() {
+            self.may_start()?; // its creator holds the lock, and may be waiting for us: for its hook
+        }
         let entry = self.lock()?;
         self.may_start()?;
+        crate::runtime::program_is_given(&self.config)?;
+        self.notify = listen(&entry)?;
         let mut message = [0u8; 512];
         let asked = socket::connect_in(entry.dir(), START_SOCKET)
             .and_then(|connection| rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message)));
@@ -211,8 +232,13 @@ impl Container {
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
         let program = self.config.process.as_ref().map_or("", program_of);
-        if let Some(error) = launch::start_failure(message.get(..length).unwrap_or_default(), program) {
-            return Err(error);
+        match launch::start_failure(message.get(..length).unwrap_or_default(), program) {
+            Some(error) if error.kind() == Kind::Hook => {
+                drop(entry);
+                return Err(self.end_over(error));
+            }
+            Some(error) => return Err(error),
+            None => {}
         }
         if let Some(record) = &mut self.record {
             record.phase = Phase::Started;
@@ -220,7 +246,7 @@ impl Container {
             let _ = entry.write(record);
         }
         drop(entry);
-        self.after_start()
+        self.after_start().map_err(|failure| self.end_over(failure))
     }
 
     fn may_start(&self) -> Result<()> {
@@ -233,16 +259,13 @@ impl Container {
         Err(Error::new(Kind::WrongState, what))
     }
 
-    /// poststart hooks: after the program was started; one that fails stops the container (runtime.md#lifecycle).
-    pub(crate) fn after_start(&mut self) -> Result<()> {
+    /// The poststart hooks, after the program was started. A failure is for [`Container::end_over`].
+    pub(crate) fn after_start(&self) -> Result<()> {
         let hooks = &self.config.hooks.poststart;
         if hooks.is_empty() {
             return Ok(());
         }
-        let state = self.oci_state("running", Some(self.pid())).to_json();
-        hook::run_all("poststart", hooks, &state, self.bundle()).inspect_err(|_| {
-            let _ = self.kill_everything(); // the hook's failure is the one to tell
-        })
+        hook::run_all("poststart", hooks, &self.oci_state("running", Some(self.pid())))
     }
 
     fn oci_state<'a>(&'a self, status: &'a str, pid: Option<i32>) -> crate::state::oci::State<'a> {
@@ -257,9 +280,15 @@ impl Container {
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let status = self.status()?;
         let has_cgroup = self.location().is_ok_and(|location| !location.hierarchies().is_empty());
+        let outlives_init = !self.has_own_pids() && has_cgroup;
+        let left = || self.processes().is_ok_and(|pids| !pids.is_empty());
+        if signal == libc::SIGKILL && status == Status::Stopped && outlives_init && left() {
+            return self.cgroup()?.kill(); // nothing has taken them along
+        }
         // Without a cgroup the end of its own first process is the end of all.
         let by_init = !has_cgroup && signal == libc::SIGKILL && self.has_own_pids();
-        if all && status != Status::Creating && !by_init {
+        let is_question = signal == 0; // the first process answers for all
+        if all && status != Status::Creating && !by_init && !is_question {
             let cgroup = self.cgroup()?;
             if signal == libc::SIGKILL {
                 cgroup.kill()?
@@ -279,7 +308,7 @@ impl Container {
             Err(errno) => return Err(Error::sys(format!("send signal {signal} to the container"), errno)),
         }
         if signal == libc::SIGKILL {
-            if !self.has_own_pids() && has_cgroup {
+            if outlives_init {
                 self.cgroup()?.kill()?; // without a pid namespace nothing takes the others along
             } else if status == Status::Paused {
                 self.cgroup()?.thaw()?; // a frozen process cannot die on v1

@@ -84,14 +84,26 @@ impl Host {
         self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
     }
 
+    /// Where the caller's mount namespace has a procfs or a sysfs, the last mounted first. Only a launch without pivot_root(2) needs it.
+    ///
+    /// # Errors
+    /// Where /proc cannot be read.
+    pub fn kernel_file_systems() -> Result<Vec<PathBuf>> {
+        let table = mount_table()?;
+        let mut places: Vec<_> = mounts(&table)
+            .filter(|mount| matches!(mount.kind, b"proc" | b"sysfs"))
+            .map(|mount| mount.place())
+            .collect();
+        places.reverse();
+        Ok(places)
+    }
+
     /// Looks for resctrl in the mount table, which grows with the number of containers: few configs ask.
     ///
     /// # Errors
     /// Where /proc/self/mountinfo cannot be read.
     pub fn read_resctrl(&mut self) -> Result<()> {
-        let path = "/proc/self/mountinfo";
-        let table = std::fs::read(path).map_err(|error| Error::io(format!("read \"{path}\""), &error).object(path))?;
-        self.resctrl = mounted("resctrl", &table);
+        self.resctrl = mounted("resctrl", &mount_table()?);
         Ok(())
     }
 
@@ -140,14 +152,35 @@ fn in_user_namespace() -> bool {
     rustix::fs::stat("/proc/self/ns/user").map_or(true, |stat| stat.st_ino != FIRST_USER_NAMESPACE)
 }
 
-/// Where the root of a file system of this type is mounted, by the lines of mountinfo (proc_pid_mountinfo(5)); of several mounts the first.
-fn mounted(kind: &str, table: &[u8]) -> Option<PathBuf> {
-    table.split(|byte| *byte == b'\n').find_map(|line| {
+fn mount_table() -> Result<Vec<u8>> {
+    let path = "/proc/self/mountinfo";
+    std::fs::read(path).map_err(|error| Error::io(format!("read \"{path}\""), &error).object(path))
+}
+
+/// A line of mountinfo (proc_pid_mountinfo(5)).
+struct MountLine<'t> {
+    kind: &'t [u8],
+    root: &'t [u8],
+    place: &'t [u8],
+}
+
+impl MountLine<'_> {
+    fn place(&self) -> PathBuf {
+        PathBuf::from(OsString::from_vec(unescaped(self.place)))
+    }
+}
+
+fn mounts(table: &[u8]) -> impl Iterator<Item = MountLine<'_>> {
+    table.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut words = line.split(|byte| *byte == b' ');
         let (root, place) = (words.nth(3)?, words.next()?);
-        let found = words.skip_while(|word| *word != b"-").nth(1)?;
-        (found == kind.as_bytes() && root == b"/").then(|| PathBuf::from(OsString::from_vec(unescaped(place))))
+        Some(MountLine { kind: words.skip_while(|word| *word != b"-").nth(1)?, root, place })
     })
+}
+
+/// Where the root of a file system of this type is mounted; of several mounts the first.
+fn mounted(kind: &str, table: &[u8]) -> Option<PathBuf> {
+    mounts(table).find(|mount| mount.kind == kind.as_bytes() && mount.root == b"/").map(|mount| mount.place())
 }
 
 /// The kernel writes white space and backslashes in a path as `\040`.

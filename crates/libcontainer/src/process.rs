@@ -27,6 +27,9 @@ pub struct Launch {
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
+    /// The program gets a socket for sd_notify(3), `$NOTIFY_SOCKET`: see [`Container::notify_socket`](crate::Container::notify_socket). Not for
+    /// a process that joins a container.
+    pub notify: bool,
     /// A file that gets the process's pid, in decimal and without a newline.
     pub pid_file: Option<PathBuf>,
     /// A socket that gets a pidfd of the process.
@@ -299,7 +302,7 @@ fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
 }
 
 /// Sends a pidfd to the socket of a caller who asked for one.
-fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn send_pidfd(path: &Path, pidfd: BorrowedFd<'_>) -> Result<()> {
     let failed = |errno| Error::sys(format!("send the pidfd to {path:?}"), errno);
     let socket = socket::connect(path, SocketType::STREAM).map_err(failed)?;
     socket::send_fd(socket.as_fd(), b"pidfd", pidfd).map_err(failed)

@@ -1,20 +1,25 @@
 //! Runtime: where containers live, and how new ones come to be.
 
+mod links;
+mod making;
+
 use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
-use crate::config::Config;
-use crate::container::Container;
+use crate::config::{Config, Process};
+use crate::container::{Container, NotifySocket, notify};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::launch::{self, Launched, hook};
 use crate::plan::{self, Cgroups, Explanation, Input, LaunchFacts};
-use crate::process::{Child, Launch};
+use crate::process::{Child, Launch, send_pidfd};
 use crate::resctrl::{Claim, Group};
 use crate::seccomp::Filter;
-use crate::spec::Bundle;
+use crate::spec::{Bundle, annotations};
 use crate::state::oci::State;
-use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store};
+use crate::state::{self, Contents, Entry, Id, Phase, Record, Store};
+use making::Making;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// Whether hull may leave out what an ordinary user is not permitted (cgroups above all).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,14 +77,14 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::create`].
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
+        program_is_given(bundle.spec())?;
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
         let child = Child::new(launched.pid, launched.pidfd, container.init_process());
         match container.after_start() {
             Ok(()) => Ok((container, child)),
             Err(error) => {
                 child.end();
-                let _ = container.delete(true); // the hook's failure is the one to tell
-                Err(error)
+                Err(container.end_over(error))
             }
         }
     }
@@ -115,12 +120,13 @@ impl Runtime {
         let host = host_for(bundle)?;
         let id = "explained";
         let config: &Config = bundle.spec();
-        let process = process_of(config)?;
+        let process = process_of(config);
         let layout = Layout::detect()?;
         let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id, self.driver)?;
         let procs = if location.is_v2() { 0 } else { location.hierarchies().len() as u16 };
         let filter = filter_of(config, None)?;
         let rootfs = bundle.rootfs();
+        let links = links::of(bundle)?;
         let input = Input {
             config,
             process,
@@ -130,7 +136,7 @@ impl Runtime {
             rootfs: &rootfs,
             cgroup: cgroups(&layout, &location, procs),
             filter: filter.as_ref(),
-            launch: LaunchFacts { barrier: true, ..LaunchFacts::default() },
+            launch: LaunchFacts { barrier: true, links: &links, ..LaunchFacts::default() },
         };
         plan::init(&input).map(Explanation::of)
     }
@@ -141,17 +147,18 @@ impl Runtime {
         let host = host_for(bundle)?;
         check_rootfs(bundle)?;
         let entry = self.store.create(&id)?;
-        let mut making = Making { entry: Some(entry), cgroup: None, class: None };
+        let mut making = Making { entry: Some(entry), ..Making::default() };
         let made = self.make_in(&mut making, &id, &host, bundle, launch, barrier);
         match made {
             Ok((record, launched, skipped)) => {
+                let notify = making.notify.take();
                 let held = making.keep().map(Entry::unlock).transpose()?;
                 let config = Config::clone(bundle.spec());
-                Ok((Container::made(&self.store, id, record, config, skipped, held), launched))
+                Ok((Container::made(&self.store, id, record, config, skipped, held, notify), launched))
             }
             Err(error) => {
-                let error = making.undo(error);
-                // runtime.md#lifecycle goes on with the end; what fails there is no more to tell.
+                let mut left = making.undo();
+                // runtime.md#lifecycle goes on with the end.
                 let state = State {
                     id: id.as_str(),
                     status: "stopped",
@@ -159,10 +166,8 @@ impl Runtime {
                     bundle: bundle.dir(),
                     annotations: &bundle.spec().annotations,
                 };
-                for hook in &bundle.spec().hooks.poststop {
-                    let _ = hook::run_all("poststop", std::slice::from_ref(hook), &state.to_json(), bundle.dir());
-                }
-                Err(error)
+                left.extend(hook::poststop(&bundle.spec().hooks.poststop, &state));
+                Err(if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) })
             }
         }
     }
@@ -177,7 +182,6 @@ impl Runtime {
         barrier: bool,
     ) -> Result<(Record, Launched, Vec<String>)> {
         let config: &Config = bundle.spec();
-        let process = process_of(config)?;
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
         let layout = Layout::detect()?;
@@ -197,12 +201,28 @@ impl Runtime {
         making.write(&record)?;
         making.class = claim.map(Claim::make).transpose()?;
 
+        let with_notify = launch.notify.then(|| notify::prepare(making.entry()?, config)).transpose()?;
+        let config = with_notify.as_ref().unwrap_or(config);
+        let process = process_of(config);
+        if launch.notify && !barrier {
+            making.notify = Some(NotifySocket::bind(making.entry()?)?);
+        }
+
         let default_resources = crate::config::Resources::default();
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
-        let options = Options { rootless, devices: !(in_user_namespace && rootless), ..Options::default() };
+        let owner = crate::cgroup::owner::of_cgroup(config, process);
+        let options = Options { rootless, devices: !(in_user_namespace && rootless), owner };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
-        let cgroup_entry = cgroup.entry()?;
+        let mut cgroup_entry = cgroup.entry()?;
+        if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {
+            let field = || annotations::field(annotations::DELEGATE_CGROUP);
+            cgroup_entry.delegation = Some(
+                cgroup
+                    .delegate(below, crate::cgroup::owner::host_uid(config, 0))
+                    .map_err(|error| error.field(field()))?,
+            );
+        }
         let mut skipped = cgroup.limits_skipped().to_vec();
         if *cgroup.location() != location {
             // Rootless, some hierarchies were not to be had.
@@ -211,6 +231,8 @@ impl Runtime {
         }
 
         let home = crate::process::home(process, Some(config), &rootfs);
+        let kernel_file_systems = if launch.no_pivot { Host::kernel_file_systems()? } else { Vec::new() };
+        let links = links::of(bundle)?;
         let input = Input {
             config,
             process,
@@ -218,21 +240,33 @@ impl Runtime {
             id: id.as_str(),
             bundle: bundle.dir(),
             rootfs: &rootfs,
-            cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16),
+            cgroup: Cgroups {
+                delegation: cgroup_entry
+                    .delegation
+                    .as_ref()
+                    .map(|below| (below.subtree.len() as u16, below.controllers.clone())),
+                ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16)
+            },
             filter: filter.as_ref(),
-            launch: LaunchFacts { barrier, home: home.as_deref(), ..launch.facts() },
+            launch: LaunchFacts {
+                barrier,
+                home: home.as_deref(),
+                kernel_file_systems: &kernel_file_systems,
+                links: &links,
+                ..launch.facts()
+            },
         };
         let plan = plan::init(&input)?;
         skipped.extend(plan.warnings.iter().cloned());
         let start_socket = match barrier {
             true => Some(
-                crate::sys::socket::listen_in(making.dir()?, START_SOCKET)
+                crate::sys::socket::listen_in(making.entry()?.dir(), START_SOCKET)
                     .map_err(|errno| Error::sys("make the start socket", errno))?,
             ),
             false => None,
         };
         let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
-            record.init = match Process::observe(pid) {
+            record.init = match state::Process::observe(pid) {
                 Err(error) if barrier => return Err(error),
                 // A program that has ended already is no process to find again.
                 seen => seen.ok(),
@@ -260,7 +294,11 @@ impl Runtime {
             },
         )?;
         record.phase = if barrier { Phase::Created } else { Phase::Started };
-        let told = making.write(&record).and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()));
+        let receiver = annotations::asked(config, annotations::PIDFD_RECEIVER);
+        let told = making
+            .write(&record)
+            .and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()))
+            .and_then(|()| receiver.map_or(Ok(()), |path| send_pidfd(Path::new(path), launched.pidfd.as_fd())));
         match told.and_then(|()| launched.release()) {
             Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {
@@ -283,59 +321,17 @@ impl Runtime {
 /// The socket in a container's directory on which its init waits for `start`.
 pub(crate) const START_SOCKET: &str = "start.sock";
 
-/// What exists of a container while it is made, so that an error can undo it.
-struct Making {
-    entry: Option<Entry>,
-    cgroup: Option<Cgroup>,
-    class: Option<Group>,
-}
-
-impl Making {
-    fn write(&self, record: &Record) -> Result<()> {
-        match &self.entry {
-            Some(entry) => entry.write(record),
-            None => Ok(()),
-        }
-    }
-
-    fn dir(&self) -> Result<BorrowedFd<'_>> {
-        let gone = || Error::new(Kind::NotFound, "container does not exist");
-        self.entry.as_ref().map(Entry::dir).ok_or_else(gone)
-    }
-
-    fn keep(self) -> Option<Entry> {
-        self.entry
-    }
-
-    /// The child is gone already. What cannot be removed is said beside the error that led here.
-    fn undo(mut self, error: Error) -> Error {
-        let mut left = Vec::new();
-        if let Some(Err(cgroup)) = self.cgroup.take().map(|cgroup| cgroup.remove()) {
-            left.push(cgroup.to_string());
-        }
-        if let Some(Err(class)) = self.class.take().map(|class| class.remove()) {
-            left.push(class.to_string());
-        }
-        if let Some(Err(entry)) = self.entry.take().map(Entry::remove) {
-            left.push(entry.to_string());
-        }
-        if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) }
-    }
-}
-
 /// Facts of the machine, as many as this config asks for.
 pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
     let mut host = Host::read()?;
-    if let Some(process) = &bundle.spec().process {
-        complete_host(&mut host, process, bundle.spec())?;
-    }
+    complete_host(&mut host, process_of(bundle.spec()), bundle.spec())?;
     Ok(host)
 }
 
 /// Reads the facts that only some configs depend on.
-pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, config: &Config) -> Result<()> {
+pub(crate) fn complete_host(host: &mut Host, process: &Process, config: &Config) -> Result<()> {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
-    if label(&process.apparmor_profile) || label(&process.selinux_label) {
+    if label(&process.apparmor_profile) || label(&process.selinux_label) || label(&config.linux.mount_label) {
         host.read_security_modules();
     }
     if config.linux.namespaces.iter().any(|n| n.kind == "user") {
@@ -347,12 +343,22 @@ pub(crate) fn complete_host(host: &mut Host, process: &crate::config::Process, c
     Ok(())
 }
 
-pub(crate) fn process_of(config: &Config) -> Result<&crate::config::Process> {
-    config.process.as_ref().ok_or_else(|| Error::spec("process", "a process is required"))
+/// The process to make a container for. A config may do without one as long as the container is not started.
+fn process_of(config: &Config) -> &Process {
+    static NONE: LazyLock<Process> = LazyLock::new(|| Process { cwd: "/".to_owned(), ..Process::default() });
+    config.process.as_ref().unwrap_or(&NONE)
+}
+
+/// config.md: `process` is required when `start` is called.
+pub(crate) fn program_is_given(config: &Config) -> Result<()> {
+    match config.process {
+        Some(_) => Ok(()),
+        None => Err(Error::spec("process", "a process is required to start the container")),
+    }
 }
 
 /// The name of a process's program.
-pub(crate) fn program_of(process: &crate::config::Process) -> &str {
+pub(crate) fn program_of(process: &Process) -> &str {
     process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
 }
 
@@ -367,7 +373,7 @@ pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<
 pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16) -> Cgroups {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let v1 = location.hierarchies().iter().filter(|h| !h.is_v2()).map(|h| (name(&h.mount), h.path.clone())).collect();
-    Cgroups { procs, unified: layout.is_v2(), v1 }
+    Cgroups { procs, unified: layout.is_v2(), v1, ..Cgroups::default() }
 }
 
 fn check_rootfs(bundle: &Bundle) -> Result<()> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors from top to bottom. Rooms of one floor do not import each other; the verbs are one room.
 const FLOORS: &[&[&[&str]]] = &[
-    &[&["runtime", "container", "exec", "process"]],
+    &[&["runtime", "container", "exec", "process"], &["features"]],
     &[&["launch"]],
     &[&["plan"]],
     &[&["spec"], &["host"], &["cgroup"], &["resctrl"], &["seccomp"], &["state"]],

@@ -31,9 +31,12 @@ fn default_config() -> Config {
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
+    explain_in(Cgroups { unified: true, ..Cgroups::default() }, config, host, launch)
+}
+
+fn explain_in(cgroup: Cgroups, config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
     let process = config.process.as_ref().unwrap();
     let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
-    let cgroup = Cgroups { procs: 0, unified: true, v1: Vec::new() };
     let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
     let compile = if launch.join == 0 { plan::init } else { plan::exec };
     Explanation::of(compile(&input).unwrap()).to_string()
@@ -89,6 +92,22 @@ fn a_class_of_service_is_entered_before_any_hook() {
 }
 
 #[test]
+fn a_delegated_cgroup_passes_its_controllers_on_once_it_is_left() {
+    let mut config = default_config();
+    config.linux.namespaces.push(libcontainer::config::Namespace { kind: "cgroup".into(), path: None });
+    let delegation = Some((2, vec!["cpu".to_owned(), "pids".to_owned()]));
+    let cgroup = Cgroups { unified: true, delegation, ..Cgroups::default() };
+    let text = explain_in(cgroup, &config, &host(), LaunchFacts::default());
+    let passes = |name: &str| format!("pass on the controller {name:?}");
+    let order = ["make a cgroup namespace".to_owned(), "move to the delegated cgroup".to_owned()];
+    let order = order.into_iter().chain([passes("cpu"), passes("pids"), passes("cpu"), passes("pids")]);
+    let mut rest = text.as_str();
+    for step in order {
+        rest = rest.split_once(&step).unwrap_or_else(|| panic!("{step} in {text}")).1;
+    }
+}
+
+#[test]
 fn a_container_with_network_devices() {
     let mut config = default_config();
     let mut add = |host_name: &str, name: Option<&str>| {
@@ -109,6 +128,18 @@ fn a_container_with_network_devices() {
     // To read it takes no privilege.
     let nobody = Host { euid: 1000, egid: 1000, caps_effective: 0, ..host() };
     assert!(explain(&config, &nobody, LaunchFacts::default()).contains(act));
+}
+
+#[test]
+fn a_mount_label_is_of_the_type_asked_for() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.linux.mount_label = Some("u:r:t:s0".to_owned());
+    let text = explain(&config, &host, LaunchFacts::default());
+    assert!(text.contains(" context u:r:t:s0"), "{text}");
+    config.annotations.insert("run.oci.mount_context_type".to_owned(), "rootcontext".to_owned());
+    let text = explain(&config, &host, LaunchFacts::default());
+    assert!(text.contains(" rootcontext u:r:t:s0") && !text.contains(" context u:r:t:s0"), "{text}");
 }
 
 #[test]

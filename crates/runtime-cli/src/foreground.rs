@@ -4,6 +4,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::log::Log;
+use crate::notify::Relay;
 use crate::terminal::{Streams, Terminal};
 use libcontainer::signal::{self, Signals};
 use libcontainer::{Child, Console, Error, ExitStatus};
@@ -19,6 +20,8 @@ pub struct Foreground {
     /// Our end of the socket that the terminal comes through, and the library's.
     socket: Option<(OwnedFd, Option<OwnedFd>)>,
     subreaper: bool,
+    /// To the service manager, until the program has said that it is ready.
+    pub relay: Option<Relay>,
 }
 
 impl Foreground {
@@ -37,7 +40,7 @@ impl Foreground {
             // Which pid is said makes no difference: prctl(2) takes it as a yes.
             set_child_subreaper(Some(Pid::INIT)).map_err(|errno| Error::sys("become a subreaper", errno))?;
         }
-        Ok(Foreground { signals, socket, subreaper })
+        Ok(Foreground { signals, socket, subreaper, relay: None })
     }
 
     /// Where the library shall put the terminal's master, once.
@@ -45,9 +48,21 @@ impl Foreground {
         self.socket.as_mut().and_then(|(_, theirs)| theirs.take()).map(Console::Connected)
     }
 
+    /// Passes on what was written to the terminal of a process that has not come to its program: a hook's own word on why it failed.
+    pub fn last_words(&mut self) {
+        let (stdin, stdout, stderr) = (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
+        let streams = Streams { input: stdin, output: stdout, error: stderr };
+        // Without a terminal there is nothing, and the launch's failure is the one to tell.
+        let received = self.socket.take().map(|(socket, _)| Terminal::receive(&socket, streams));
+        let Some(Ok(mut terminal)) = received else { return };
+        while !terminal.drained() {
+            terminal.serve(|fd| fd.as_raw_fd() == stdout.as_raw_fd());
+        }
+    }
+
     /// Stays with the process to its end, and returns its exit code. Should that fail, the process is killed.
     pub fn attend(&mut self, child: Child, log: &Log) -> Outcome {
-        match self.follow(&child) {
+        match self.follow(&child, log) {
             Ok(reaped) => {
                 let status = match reaped {
                     Some(status) => status,
@@ -66,7 +81,7 @@ impl Foreground {
     }
 
     /// Returns when the process has ended and its output is passed on; with its status, if it was reaped on the way.
-    fn follow(&mut self, child: &Child) -> Result<Option<ExitStatus>, Error> {
+    fn follow(&mut self, child: &Child, log: &Log) -> Result<Option<ExitStatus>, Error> {
         let (stdin, stdout, stderr) = (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
         let streams = Streams { input: stdin, output: stdout, error: stderr };
         let mut terminal = self.socket.take().map(|(socket, _)| Terminal::receive(&socket, streams)).transpose()?;
@@ -75,6 +90,9 @@ impl Foreground {
         loop {
             let ready = self.wait(child.pidfd(), ended, terminal.as_ref())?;
             ended |= ready.contains(&child.pidfd().as_raw_fd());
+            if self.relay.as_ref().map(|relay| relay.pass(log)).transpose()? == Some(true) {
+                self.relay = None;
+            }
             if ended && terminal.is_none() {
                 return Ok(status);
             }
@@ -105,6 +123,7 @@ impl Foreground {
         if !ended {
             fds.push(PollFd::from_borrowed_fd(pidfd, PollFlags::IN));
         }
+        fds.extend(self.relay.iter().map(|relay| PollFd::new(relay, PollFlags::IN)));
         fds.extend(
             terminal.into_iter().flat_map(Terminal::interests).map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)),
         );

@@ -3,7 +3,7 @@
 use crate::args::{Given, Opt, Takes};
 use crate::failure::Failure;
 use crate::globals::Globals;
-use libcontainer::config::Config;
+use libcontainer::spec::annotations::SECCOMP_RECEIVER;
 use libcontainer::{Bundle, Console, Container, Launch};
 use std::path::Path;
 
@@ -45,22 +45,19 @@ pub const PIDFD_SOCKET: Opt = Opt {
     about: "send a pidfd of the new process to this unix socket",
 };
 
-/// Loads the bundle and logs what is doubtful in it.
+/// Loads the bundle and logs what is doubtful in it. `$RUN_OCI_SECCOMP_RECEIVER` counts as the annotation of that meaning, as with crun.
 pub fn bundle(globals: &Globals, given: &Given) -> Result<Bundle, Failure> {
     let dir = given.path("bundle").unwrap_or(Path::new("."));
-    let bundle = match given.path("config") {
-        None => Bundle::load(dir)?,
-        Some(file) => Bundle::from_config(dir, read(file)?)?,
-    };
+    let receiver = std::env::var("RUN_OCI_SECCOMP_RECEIVER").ok().filter(|receiver| !receiver.is_empty());
+    let bundle = Bundle::load_changed(dir, given.path("config"), |config| {
+        let Some(receiver) = receiver.filter(|_| config.linux.seccomp.is_some()) else { return false };
+        config.annotations.entry(SECCOMP_RECEIVER.to_owned()).or_insert(receiver);
+        true
+    })?;
     for warning in bundle.warnings() {
         globals.log.warning(&warning.to_string());
     }
     Ok(bundle)
-}
-
-fn read(file: &Path) -> Result<Config, Failure> {
-    let text = std::fs::read(file).map_err(|error| Failure::io(format!("open {file:?}"), &error))?;
-    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{file:?}: {error}")))
 }
 
 /// Logs what the container had to do without for lack of privileges.

@@ -14,6 +14,7 @@ mod inherited;
 mod json_text;
 mod launch;
 mod log;
+mod notify;
 mod output;
 mod signals;
 mod size;

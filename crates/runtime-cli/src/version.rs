@@ -1,7 +1,7 @@
 //! `hull --version`: engines read the first three lines, in this order.
 
 /// The version of the runtime specification that hull implements.
-pub const SPEC: &str = "1.3.0";
+pub const SPEC: &str = libcontainer::state::oci::VERSION;
 /// The commit this program was built from, or `unknown`.
 pub const COMMIT: &str = env!("HULL_COMMIT");
 /// hull's own version.

@@ -1,7 +1,7 @@
 //! A hook: a program that is run with the container's state on its standard input, and waited for.
 
 use super::{Run, release};
-use crate::op::{Addr, HookSpec};
+use crate::op::{Addr, HookSpec, Slot};
 use crate::sys::process::{self, POLLIN, POLLOUT, Poll, SIGKILL, Shared};
 use crate::sys::{Errno, Fd, Result, Text, fs};
 use core::sync::atomic::Ordering;
@@ -10,6 +10,7 @@ impl Run {
     pub(super) fn hook(&mut self, spec: Addr) -> Result<()> {
         let spec: &HookSpec = self.plan.value(spec)?;
         let path = self.plan.text(spec.path)?;
+        let outputs = [spec.stdout, spec.stderr].map(|slot| self.plan.fd(Slot(slot as u16)).ok());
         let mut digits = [0; 10];
         let pid = decimal(process::getpid() as u32, &mut digits);
         let mut state = State { parts: [self.plan.bytes(spec.before_pid)?, pid, self.plan.bytes(spec.after_pid)?] };
@@ -23,7 +24,7 @@ impl Run {
         // SAFETY: hull-init has one thread and no locks.
         let (pid, pidfd) = unsafe { process::clone_child() }?;
         if pid == 0 {
-            let errno = execute(spec, path, read);
+            let errno = execute(spec, path, read, outputs);
             refusal.number().store(i32::from(errno.0), Ordering::Relaxed);
             process::exit(127);
         }
@@ -49,10 +50,14 @@ impl Run {
     }
 }
 
-/// In the child: standard input, no other descriptor but standard output and error, the program.
-fn execute(spec: &HookSpec, path: Text, input: Fd) -> Errno {
+/// In the child: the standard streams, no other descriptor, the program.
+fn execute(spec: &HookSpec, path: Text, input: Fd, outputs: [Option<Fd>; 2]) -> Errno {
     const CLOSE_RANGE_CLOEXEC: u32 = 4;
-    let prepared = fs::place(input, 0).and_then(|()| fs::close_range(3, u32::MAX, CLOSE_RANGE_CLOEXEC));
+    let place = |fd: Option<Fd>, number| fd.map_or(Ok(()), |fd| fs::place(fd, number));
+    let prepared = place(Some(input), 0)
+        .and_then(|()| place(outputs[0], 1))
+        .and_then(|()| place(outputs[1], 2))
+        .and_then(|()| fs::close_range(3, u32::MAX, CLOSE_RANGE_CLOEXEC));
     match prepared {
         // SAFETY: the layout has null-terminated arrays of strings there.
         Ok(()) => unsafe { process::execve(path, spec.argv.0 as *const *const u8, spec.envp.0 as *const *const u8) },

@@ -107,7 +107,7 @@ impl Run {
             Op::Attach { tree, root, path, flags } => self.attach(tree, root, path, flags)?,
             Op::Filesystem { kind, params, attrs } => return self.filesystem(kind, params, attrs),
             Op::Node { dir, name, mode, device, uid, gid } => self.node(dir, name, mode, device, (uid, gid))?,
-            Op::Symlink { target, dir, name, replace } => self.symlink(target, dir, name, replace)?,
+            Op::Symlink { target, dir, name, other } => self.symlink(target, dir, name, other)?,
             Op::Enter { root, pivot, shared } => self.enter(root, pivot, shared)?,
             Op::Mask { root, path, null, dir, own } => self.mask(root, path, null, dir, own)?,
             Op::Readonly { root, path, own } => self.readonly(root, path, own)?,
@@ -121,7 +121,7 @@ impl Run {
             Op::Ambient { set, last } => identity::raise_ambient(set, last)?,
             Op::Seccomp { program, flags, notify } => self.seccomp(program, flags, notify)?,
             Op::Hook { spec } => self.hook(spec)?,
-            Op::Barrier { listener, keep } => self.barrier(listener, keep)?,
+            Op::Barrier { listener, keep, stdout, stderr } => self.barrier(listener, keep, [stdout, stderr])?,
             Op::Find { candidates } => self.find(candidates)?,
             Op::Exec { candidates, argv, envp } => self.exec(candidates, argv, envp)?,
             Op::Chdir { path } => {
@@ -176,22 +176,27 @@ impl Run {
         Ok(())
     }
 
-    fn barrier(&mut self, listener: Slot, keep: u32) -> Result<()> {
+    fn barrier(&mut self, listener: Slot, keep: u32, outputs: [Slot; 2]) -> Result<()> {
         let listener = self.plan.fd(listener)?;
+        // A container that is created and never started can be ended as any program can.
+        for signal in [process::SIGHUP, process::SIGINT, process::SIGQUIT, process::SIGTERM] {
+            process::end_at(signal);
+        }
+        let [stdout, stderr] = outputs.map(|slot| self.plan.fd(slot).unwrap_or(-1));
+        let mut kept = [listener, stdout, stderr];
+        kept.sort_unstable();
         self.conversation.say(crate::wire::CREATED, 0, 0);
         self.conversation.wait();
         self.conversation.close_below(keep);
-        let number = listener as u32;
-        let above = if number < keep {
-            keep
-        } else {
-            if number > keep {
-                fs::close_range(keep, number - 1, 0)?;
+        let mut first = keep;
+        for number in kept.into_iter().filter(|fd| *fd >= 0).map(|fd| fd as u32) {
+            if number > first {
+                fs::close_range(first, number - 1, 0)?;
             }
-            number + 1
-        };
-        fs::close_range(above, u32::MAX, 0)?;
-        self.plan.forget(|fd| fd as u32 >= keep && fd != listener);
+            first = first.max(number + 1);
+        }
+        fs::close_range(first, u32::MAX, 0)?;
+        self.plan.forget(|fd| fd as u32 >= keep && !kept.contains(&fd));
         let start = fs::accept(listener)?;
         self.plan.set(Slot::SYNC, start);
         self.conversation = Conversation::new(start);
@@ -218,7 +223,7 @@ impl Run {
             | Op::CloneTree { path, .. } => path,
             Op::Filesystem { kind, .. } => kind,
             Op::Node { name, .. } | Op::Symlink { name, .. } => name,
-            Op::Hook { spec } => self.plan.value::<crate::op::HookSpec>(spec).map_or(Addr(0), |spec| spec.path),
+            Op::Hook { spec } => self.plan.value::<crate::op::HookSpec>(spec).map_or(Addr(0), |spec| spec.name),
             Op::Find { candidates } | Op::Exec { candidates, .. } => {
                 self.plan.value(candidates).map_or(Addr(0), |first| Addr(*first))
             }

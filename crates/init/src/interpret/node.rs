@@ -1,7 +1,7 @@
 //! Devices and symlinks in a directory of the container.
 
 use super::{Run, release};
-use crate::op::{Addr, Slot};
+use crate::op::{Addr, LINK_KEEP, LINK_REPLACE, Slot};
 use crate::sys::fs::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFMT};
 use crate::sys::{Errno, Fd, Result, Text};
 
@@ -16,11 +16,11 @@ impl Run {
         }
     }
 
-    pub(super) fn symlink(&self, target: Addr, dir: Slot, name: Addr, replace: bool) -> Result<()> {
+    pub(super) fn symlink(&self, target: Addr, dir: Slot, name: Addr, other: u32) -> Result<()> {
         let (target, dir, name) = (self.plan.text(target)?, self.plan.fd(dir)?, self.plan.text(name)?);
         match fs::symlinkat(target, dir, name) {
-            Err(Errno::EXIST) if !replace || points_to(dir, name, target) => Ok(()),
-            Err(Errno::EXIST) => {
+            Err(Errno::EXIST) if other == LINK_KEEP || points_to(dir, name, target) => Ok(()),
+            Err(Errno::EXIST) if other == LINK_REPLACE => {
                 fs::unlinkat(dir, name)?;
                 fs::symlinkat(target, dir, name)
             }

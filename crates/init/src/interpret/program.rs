@@ -30,7 +30,9 @@ impl Run {
         let execute = |path: Text<'static>| unsafe { process::execve(path, argv, envp) };
         if let Some(path) = self.program {
             self.object = path.bytes();
-            return Err(execute(path));
+            let errno = execute(path);
+            self.extra = i32::from(errno == Errno::NOENT && is_there(path));
+            return Err(errno);
         }
         let mut reason = Errno::NOENT;
         for path in self.plan.texts(candidates) {
@@ -46,6 +48,15 @@ impl Run {
                 }
             }
         }
+        if reason == Errno::NOENT && self.plan.texts(candidates).any(is_there) {
+            self.extra = 1;
+        }
         Err(reason)
     }
+}
+
+/// A file which is there and does not exist for execve(2) names an interpreter that does not.
+#[cold]
+fn is_there(path: Text) -> bool {
+    fs::stat(AT_FDCWD, path, 0).is_ok()
 }

@@ -38,12 +38,11 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
     let location = cgroup.location.clone();
-    let mut applier = Applier {
-        places: location.hierarchies.iter().map(place).collect(),
-        lenient: location.disabled,
-        unmanaged: location.disabled,
-        skipped: Vec::new(),
-    };
+    if location.disabled {
+        return Err(Error::new(Kind::Unsupported, "the container was made without a cgroup, which could have limits"));
+    }
+    let places = location.hierarchies.iter().map(place).collect();
+    let mut applier = Applier { places, lenient: false, unmanaged: false, skipped: Vec::new() };
     applier.limits(&limits)?;
     if let Some(policy) = policy {
         applier.devices(&policy)?;
@@ -177,7 +176,9 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
     for above in above(place.hierarchy) {
         if let Err(errno) = above.write("cgroup.subtree_control", &format!("+{controller}")) {
             let path = above.path().display();
-            let what = format!("the cgroup controller {controller:?} is not available below \"{path}\"");
+            let what = format!(
+                "invalid configuration: the cgroup controller {controller:?} is not available below \"{path}\""
+            );
             let error = Error::new(Kind::Unsupported, what).errno(errno.raw_os_error()).object(controller);
             return Err(match errno {
                 Errno::BUSY => error

@@ -6,7 +6,7 @@ use super::dir::{Dir, value_of};
 use super::layout::{ROOT, memberships, own_memberships};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
-use super::{Cgroup, Options};
+use super::{Cgroup, Options, owner};
 use crate::config::Resources;
 use crate::error::{Error, Kind, Result};
 use rustix::fs::{Access, AtFlags, CWD, Mode};
@@ -67,9 +67,9 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let mut kept = Vec::new();
     for hierarchy in std::mem::take(&mut location.hierarchies) {
         match directory(&mut made, &hierarchy, options.rootless) {
-            Ok(is_new) => {
-                new.push(is_new);
-                kept.push(hierarchy);
+            Ok(count) => {
+                new.push(count > 0);
+                kept.push(Hierarchy { made: count, ..hierarchy });
             }
             Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
                 skipped.push(error.field("linux.cgroupsPath").to_string())
@@ -104,7 +104,12 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     }
     if let Some(uid) = options.owner {
         for place in applier.places.iter().filter(|place| place.hierarchy.is_v2()) {
-            hand_over(&place.dir, uid)?;
+            match owner::hand_over(&place.dir, uid) {
+                Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
+                    applier.skipped.push(error.to_string());
+                }
+                given => given?,
+            }
         }
     }
 
@@ -115,8 +120,9 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     Ok(Cgroup { location, opened, must_walk_in, skipped })
 }
 
-/// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists.
-fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<bool> {
+/// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists. How many directories are
+/// new, with those above it.
+fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<u16> {
     if rootless && hierarchy.is_v2() {
         check_way_in(hierarchy)?;
     }
@@ -126,7 +132,8 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<b
         check_unused(hierarchy)?;
     }
     // Beside version 1 it is that which counts.
-    if hierarchy.mount == Path::new(ROOT) && made.0[before..].len() > usize::from(new) {
+    let count = made.0.len() - before;
+    if hierarchy.mount == Path::new(ROOT) && count > usize::from(new) {
         enable_all(hierarchy);
     }
     if hierarchy.has("cpuset")
@@ -134,7 +141,7 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<b
     {
         inherit_cpuset(parent, &hierarchy.mount, false)?;
     }
-    Ok(new)
+    Ok(if new { count as u16 } else { 0 })
 }
 
 /// An ordinary user may own a cgroup and yet not be let in: the kernel wants the right to move processes also in the nearest
@@ -192,17 +199,4 @@ fn inherit_cpuset(path: &Path, mount: &Path, untouched: bool) -> Result<[String;
         }
     }
     Ok(own)
-}
-
-/// Gives the cgroup and the files which the kernel says belong to whoever manages it (cgroups(7), "delegation") to `uid`.
-fn hand_over(dir: &Dir, uid: u32) -> Result<()> {
-    let list = "/sys/kernel/cgroup/delegate";
-    let names = std::fs::read_to_string(list).map_err(|e| Error::io(format!("read \"{list}\""), &e).object(list))?;
-    let owner = rustix::fs::Uid::from_raw(uid);
-    let give = |name: &str| match rustix::fs::chown(dir.path().join(name), Some(owner), None) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(dir.failed("chown", name, errno)),
-    };
-    give("")?;
-    names.lines().try_for_each(give)
 }

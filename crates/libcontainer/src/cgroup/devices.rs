@@ -2,7 +2,6 @@
 
 use crate::config::DeviceRule;
 use crate::error::{Error, Kind as ErrorKind, Result};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// The two kinds of device files, with the numbers that the kernel gives them in a device program.
@@ -221,14 +220,13 @@ impl Policy {
     }
 
     fn exceptions_to_default(&self) -> Result<Exceptions> {
-        let mut entries: BTreeMap<Devices, Access> = BTreeMap::new();
+        let mut entries = Entries::default();
         for rule in &self.rules {
             if rule.allow != self.default_allow {
-                let entry = entries.entry(rule.devices).or_default();
-                *entry = entry.or(rule.access);
+                entries.add(rule.devices, rule.access);
                 continue;
             }
-            for (devices, access) in &mut entries {
+            for (devices, access) in &mut entries.0 {
                 if rule.devices.covers(devices) {
                     *access = access.without(rule.access);
                 } else if rule.devices.common(devices).is_some() && !access.and(rule.access).is_empty() {
@@ -244,34 +242,53 @@ impl Policy {
                     });
                 }
             }
-            entries.retain(|_, access| !access.is_empty());
+            entries.0.retain(|(_, access)| !access.is_empty());
         }
         if !self.default_allow {
             close(&mut entries);
         }
-        let all: Vec<(Devices, Access)> = entries.iter().map(|(d, a)| (*d, *a)).collect();
-        entries.retain(|devices, access| {
+        let all = entries.0.clone();
+        entries.0.retain(|(devices, access)| {
             !all.iter().any(|(wider, theirs)| wider != devices && wider.covers(devices) && theirs.covers(*access))
         });
         Ok(Exceptions { default_allow: self.default_allow, entries })
     }
 }
 
-/// The kernel of version 1 allows an access only if one exception has all of it. Where several have it together, the
-/// devices they share get an exception of their own.
-fn close(entries: &mut BTreeMap<Devices, Access>) {
+/// The kernel of version 1 allows an access only if one exception has all of it: opening for reading and writing is one
+/// access, making the file another. Where several exceptions have it together, the devices they share get their own.
+fn close(entries: &mut Entries) {
+    let opening = Access::READ.or(Access::WRITE);
     loop {
-        let all: Vec<(Devices, Access)> = entries.iter().map(|(d, a)| (*d, *a)).collect();
-        let before = all.len();
+        let all = entries.0.clone();
         for (index, (a, _)) in all.iter().enumerate() {
             for common in all[index..].iter().filter_map(|(b, _)| a.common(b)) {
-                let access =
-                    all.iter().filter(|(d, _)| d.covers(&common)).fold(Access::default(), |sum, (_, a)| sum.or(*a));
-                entries.insert(common, access);
+                let covering = || all.iter().filter(|(devices, _)| devices.covers(&common)).map(|(_, access)| *access);
+                let access = covering().fold(Access::default(), Access::or).and(opening);
+                if !covering().any(|one| one.covers(access)) {
+                    entries.add(common, access);
+                }
             }
         }
-        if entries.len() == before {
+        if entries.0 == all {
             return;
+        }
+    }
+}
+
+/// Devices with what may be done to each, in the order in which config.json has them: the kernel keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entries(pub Vec<(Devices, Access)>);
+
+impl Entries {
+    pub fn get(&self, devices: &Devices) -> Access {
+        self.0.iter().find(|(have, _)| have == devices).map_or(Access::default(), |(_, access)| *access)
+    }
+
+    pub fn add(&mut self, devices: Devices, access: Access) {
+        match self.0.iter_mut().find(|(have, _)| *have == devices) {
+            Some((_, have)) => *have = have.or(access),
+            None => self.0.push((devices, access)),
         }
     }
 }
@@ -280,13 +297,13 @@ fn close(entries: &mut BTreeMap<Devices, Access>) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Exceptions {
     pub default_allow: bool,
-    pub entries: BTreeMap<Devices, Access>,
+    pub entries: Entries,
 }
 
 impl Exceptions {
     /// Reads `devices.list`. In a cgroup that allows by default the kernel does not show the exceptions: `None`.
     pub fn parse(list: &str) -> Option<Exceptions> {
-        let mut entries: BTreeMap<Devices, Access> = BTreeMap::new();
+        let mut entries = Entries::default();
         for text in list.lines() {
             let mut words = text.split_whitespace();
             let (kind, numbers, letters) = (words.next()?, words.next()?, words.next()?);
@@ -300,8 +317,7 @@ impl Exceptions {
             let devices = Devices { kind, major: number(major)?, minor: number(minor)? };
             let bit = |letter, access| if letters.contains(letter) { access } else { Access::default() };
             let access = bit('r', Access::READ).or(bit('w', Access::WRITE)).or(bit('m', Access::MKNOD));
-            let entry = entries.entry(devices).or_default();
-            *entry = entry.or(access);
+            entries.add(devices, access);
         }
         Some(Exceptions { default_allow: false, entries })
     }
@@ -315,11 +331,11 @@ impl Exceptions {
         if before.is_none() {
             writes.push((files(self.default_allow), "a".to_owned()));
         }
-        let none = BTreeMap::new();
+        let none = Entries::default();
         let old = before.map_or(&none, |before| &before.entries);
-        let mut changes = |file, from: &BTreeMap<Devices, Access>, to: &BTreeMap<Devices, Access>| {
-            for (devices, access) in to {
-                let more = access.without(from.get(devices).copied().unwrap_or_default());
+        let mut changes = |file, from: &Entries, to: &Entries| {
+            for (devices, access) in &to.0 {
+                let more = access.without(from.get(devices));
                 if !more.is_empty() {
                     writes.push((file, line(devices, more)));
                 }

@@ -49,6 +49,7 @@ pub(crate) enum Setting {
         check: bool,
     },
     MemoryReservation(Bound),
+    MemoryKernelTcp(Bound),
     Swappiness(u64),
     NoOomKiller,
     /// Above all shares: an idle cgroup has none.
@@ -196,6 +197,9 @@ impl Limits {
         if let Some(reservation) = bound("memory.reservation", memory.reservation)? {
             self.ask("memory.reservation", Setting::MemoryReservation(reservation));
         }
+        if let Some(kernel_tcp) = bound("memory.kernelTCP", memory.kernel_tcp)? {
+            self.ask("memory.kernelTCP", Setting::MemoryKernelTcp(kernel_tcp));
+        }
         // Go programs write -1, "not set", as the largest number.
         match memory.swappiness.filter(|&value| value != u64::MAX) {
             Some(value) if value > 100 => {
@@ -209,8 +213,7 @@ impl Limits {
             self.ask("memory.disableOOMKiller", Setting::NoOomKiller);
         }
         let ignored = [
-            (memory.kernel.is_some(), "kernel", "kernel memory has no limit of its own since Linux 5.4"),
-            (memory.kernel_tcp.is_some(), "kernelTCP", "kernel memory has no limit of its own since Linux 5.4"),
+            (memory.kernel.is_some(), "kernel", "kernel memory has no limit of its own since Linux 5.16"),
             (
                 memory.use_hierarchy == Some(false),
                 "useHierarchy",
@@ -401,9 +404,9 @@ mod tests {
 
     #[test]
     fn kernel_memory_is_told_to_be_ignored() {
-        let limits = limits(r#"{"memory":{"kernel":5,"kernelTCP":6}}"#).unwrap();
+        let limits = limits(r#"{"memory":{"kernel":5}}"#).unwrap();
         assert!(limits.asked.is_empty());
-        assert_eq!(limits.ignored.len(), 2);
+        assert_eq!(limits.ignored.len(), 1);
         assert!(limits.ignored[0].starts_with("linux.resources.memory.kernel is ignored"));
     }
 }

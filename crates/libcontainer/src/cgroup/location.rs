@@ -18,6 +18,13 @@ pub enum Driver {
     Disabled,
 }
 
+impl Driver {
+    /// Whether hull has it.
+    pub fn is_supported(self) -> bool {
+        self != Driver::Systemd
+    }
+}
+
 /// Where a container's cgroup is, in each hierarchy. What `state.json` keeps of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Location {
@@ -35,6 +42,17 @@ pub struct Hierarchy {
     pub mount: PathBuf,
     /// The container's cgroup, below `mount`.
     pub path: PathBuf,
+    /// How many directories of `path`, from its end, came with the container and go with it. None: somebody else made the cgroup.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) made: u16,
+}
+
+fn one() -> u16 {
+    1
+}
+
+fn is_one(made: &u16) -> bool {
+    *made == 1
 }
 
 impl Hierarchy {
@@ -57,13 +75,12 @@ impl Location {
     /// `InvalidSpec` (`linux.cgroupsPath`) if the path names no cgroup, `Unsupported` for the systemd driver, `System` if
     /// the caller's own cgroup is needed and cannot be read.
     pub fn resolve(layout: &Layout, cgroups_path: Option<&str>, id: &str, driver: Driver) -> Result<Location> {
-        match driver {
-            Driver::Cgroupfs => {}
-            Driver::Disabled => return Ok(Location { hierarchies: Vec::new(), disabled: true }),
-            Driver::Systemd => {
-                let what = "the systemd cgroup driver is not supported";
-                return Err(Error::new(ErrorKind::Unsupported, what).hint("run without --systemd-cgroup"));
-            }
+        if !driver.is_supported() {
+            let what = "the systemd cgroup driver is not supported";
+            return Err(Error::new(ErrorKind::Unsupported, what).hint("run without --systemd-cgroup"));
+        }
+        if driver == Driver::Disabled {
+            return Ok(Location { hierarchies: Vec::new(), disabled: true });
         }
         let asked = cgroups_path.filter(|path| !path.is_empty());
         let inner = clean(asked.unwrap_or(id));
@@ -75,7 +92,7 @@ impl Location {
             Kind::V2 => {
                 let mount = PathBuf::from(ROOT);
                 let base = if absolute { mount.clone() } else { mount.join(beside_own(&own_memberships()?)) };
-                vec![Hierarchy { controllers: vec![String::new()], path: base.join(&inner), mount }]
+                vec![Hierarchy { controllers: vec![String::new()], path: base.join(&inner), mount, made: 1 }]
             }
             Kind::V1(mounted) => mounted
                 .iter()
@@ -85,7 +102,12 @@ impl Location {
                     // In a container without a cgroup namespace the kernel tells a path of the host, which is not there
                     // below the mount: the mount itself is then the nearest to it that we have.
                     let base = if absolute || base.is_dir() { base } else { m.mount.clone() };
-                    Hierarchy { controllers: m.controllers.clone(), mount: m.mount.clone(), path: base.join(&inner) }
+                    Hierarchy {
+                        controllers: m.controllers.clone(),
+                        mount: m.mount.clone(),
+                        path: base.join(&inner),
+                        made: 1,
+                    }
                 })
                 .collect(),
         };

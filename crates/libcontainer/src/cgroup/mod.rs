@@ -10,6 +10,7 @@
 
 mod apply;
 mod create;
+mod delegate;
 mod devices;
 mod dir;
 mod ebpf;
@@ -18,6 +19,7 @@ mod layout;
 mod limits;
 mod location;
 mod oom;
+pub(crate) mod owner;
 mod processes;
 mod remove;
 mod stats;
@@ -25,6 +27,7 @@ mod v1;
 mod v2;
 mod write;
 
+pub use delegate::Delegation;
 pub use layout::Layout;
 pub use location::{Driver, Hierarchy, Location};
 pub use oom::{OomEvent, OomEvents};
@@ -69,6 +72,8 @@ pub struct Entry {
     /// `cgroup.procs` of every other hierarchy, open for writing: the new process writes `0` to each. The kernel checks
     /// the rights of who opened it.
     pub procs: Vec<OwnedFd>,
+    /// A cgroup below, to which it goes on.
+    pub delegation: Option<Delegation>,
 }
 
 /// A container's cgroup: one directory in each hierarchy.
@@ -118,13 +123,14 @@ impl Cgroup {
             let Some(dir) = dir else { return Ok(Entry::default()) };
             let path = dir.path().to_owned();
             let fd = dir.into_fd().map_err(|errno| Dir::at(&path).failed("open", "", errno))?;
-            return Ok(Entry { clone_into: Some(fd), procs: Vec::new() });
+            return Ok(Entry { clone_into: Some(fd), ..Entry::default() });
         }
         let open = |h: &Hierarchy| {
             let dir = Dir::at(&h.path);
             dir.file("cgroup.procs", OFlags::WRONLY).map_err(|errno| dir.failed("open", "cgroup.procs", errno))
         };
-        Ok(Entry { clone_into: None, procs: self.location.hierarchies.iter().map(open).collect::<Result<_>>()? })
+        let procs = self.location.hierarchies.iter().map(open).collect::<Result<_>>()?;
+        Ok(Entry { procs, ..Entry::default() })
     }
 
     /// The cgroup `path` below this one, for `exec --cgroup`. On version 1 `CONTROLLER[,CONTROLLER...]:PATH` changes the place

@@ -10,29 +10,49 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::time::Instant;
 
 impl Cgroup {
-    /// Removes the cgroup from every hierarchy, the cgroups below first. Waits for processes that are about to end, 10
-    /// seconds at most. What is gone already is fine.
+    /// Removes the cgroup from every hierarchy, the cgroups below first, and the parents that came with it unless others use
+    /// them by now; what somebody else made stays. Waits for processes that are about to end, 10 seconds at most. What is gone
+    /// already is fine.
     ///
     /// # Errors
     /// `System`: a process stays (`EBUSY`), or the kernel refuses. The other hierarchies are removed all the same.
     pub fn remove(&self) -> Result<()> {
-        self.remove_killing(|_| false)
+        self.remove_where(|hierarchy, deadline| match hierarchy.made {
+            0 => vacate(hierarchy, deadline),
+            made => {
+                remove(hierarchy, deadline, &|_| false)?;
+                let parents = hierarchy.path.ancestors().take(made.into()).skip(1);
+                let _ = parents.map(rustix::fs::rmdir).find(std::result::Result::is_err); // in use, and so are those above
+                Ok(())
+            }
+        })
     }
 
-    /// As [`Cgroup::remove`], and kills what `ours` says is to be killed, in whichever hierarchy it is: a process whose creator
-    /// was killed may still be on its way from one to the next.
+    /// As [`Cgroup::remove`] after a creator that was killed, whose record does not say what it had made: the cgroup itself. Kills
+    /// what `ours` says is to be killed, in whichever hierarchy it is: a process may still be on its way from one to the next.
     ///
     /// # Errors
     /// As [`Cgroup::remove`].
     pub fn remove_killing(&self, ours: impl Fn(i32) -> bool) -> Result<()> {
+        self.remove_where(|hierarchy, deadline| remove(hierarchy, deadline, &ours))
+    }
+
+    fn remove_where(&self, remove: impl Fn(&Hierarchy, Instant) -> Result<()>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut result = Ok(());
         for hierarchy in &self.location.hierarchies {
-            let removed = remove(hierarchy, deadline, &ours);
+            let removed = remove(hierarchy, deadline);
             result = result.and(removed);
         }
         result
     }
+}
+
+/// Waits until the container's processes have left a cgroup that stays.
+fn vacate(hierarchy: &Hierarchy, deadline: Instant) -> Result<()> {
+    let dir = Dir::at(&hierarchy.path);
+    let gone = if hierarchy.is_v2() { wait_by_event(&dir, deadline)? } else { wait_by_process(&dir, deadline)? };
+    if gone { Ok(()) } else { Err(dir.failed("leave", "", Errno::BUSY)) }
 }
 
 fn kill(dir: &Dir, ours: &impl Fn(i32) -> bool) -> Result<()> {

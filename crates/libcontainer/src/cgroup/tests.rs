@@ -1,6 +1,7 @@
 //! The cgroup face against the real kernel: what both versions must do, run on this machine's layout and, in a mount
 //! namespace of its own, on pure version 2.
 
+mod made;
 mod oom;
 mod rootless;
 mod tree;
@@ -18,6 +19,15 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A command in a mount namespace of its own, where there is version 2 and nothing else.
+const PURE_V2: &[&str] = &[
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    "mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$0\" \"$@\"",
+];
 
 /// Set in a test process that was started again in another view of the machine.
 const INSIDE: &str = "HULL_TEST_INSIDE";
@@ -48,8 +58,7 @@ fn on_v2(name: &str) -> bool {
     if !is_root() {
         return false;
     }
-    let view = "mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$0\" \"$@\"";
-    again(&format!("cgroup::tests::v2::{name}"), &["unshare", "-m", "sh", "-c", view]);
+    again(&format!("cgroup::tests::v2::{name}"), PURE_V2);
     false
 }
 
@@ -363,6 +372,7 @@ fn a_sub_cgroup_stays_inside() {
         controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
         mount: "/m".into(),
         path: path.into(),
+        made: 1,
     };
     let hierarchies = vec![hierarchy(&["cpu", "cpuacct"], "/m/a"), hierarchy(&["memory"], "/m/b")];
     let cgroup = Cgroup::open(&Location { hierarchies, disabled: false });
@@ -387,5 +397,6 @@ fn without_a_cgroup_of_its_own() {
     let entry = cgroup.entry().unwrap();
     assert!(entry.clone_into.is_none() && entry.procs.is_empty());
     assert_eq!(cgroup.processes().unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(cgroup.update(&resources).unwrap_err().kind(), Kind::Unsupported);
     cgroup.remove().unwrap();
 }

@@ -6,9 +6,11 @@ use super::write::{Absent, Write};
 /// The controller that has the files of a setting; `None` if version 1 has none.
 pub(crate) fn controller(setting: &Setting) -> Option<&'static str> {
     Some(match setting {
-        Setting::Memory { .. } | Setting::MemoryReservation(_) | Setting::Swappiness(_) | Setting::NoOomKiller => {
-            "memory"
-        }
+        Setting::Memory { .. }
+        | Setting::MemoryReservation(_)
+        | Setting::MemoryKernelTcp(_)
+        | Setting::Swappiness(_)
+        | Setting::NoOomKiller => "memory",
         Setting::CpuIdle(_) | Setting::CpuShares(_) | Setting::CpuBandwidth { .. } | Setting::CpuRealtime { .. } => {
             "cpu"
         }
@@ -51,6 +53,7 @@ pub(crate) fn render(asked: &Asked) -> Vec<Write> {
             writes
         }
         Setting::MemoryReservation(bound) => one("memory.soft_limit_in_bytes", &number(*bound)),
+        Setting::MemoryKernelTcp(bound) => one("memory.kmem.tcp.limit_in_bytes", &number(*bound)),
         Setting::Swappiness(value) => one("memory.swappiness", value),
         Setting::NoOomKiller => one("memory.oom_control", &1),
         Setting::CpuIdle(idle) => one("cpu.idle", idle),

@@ -51,6 +51,7 @@ pub(crate) fn render(asked: &Asked, current: &Current) -> Result<Vec<Write>> {
             Ok(writes)
         }
         Setting::MemoryReservation(bound) => one("memory.low", bound),
+        Setting::MemoryKernelTcp(_) => none("limit of TCP buffers"),
         Setting::Swappiness(_) => none("swappiness of a cgroup"),
         Setting::NoOomKiller => none("way to disable the OOM killer"),
         Setting::CpuIdle(idle) => one("cpu.idle", idle),

@@ -13,15 +13,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 impl Container {
-    /// Removes a stopped container and all that `create` made; with `force` a running one is killed first.
+    /// Removes a stopped container and all that `create` made; with `force` what still lives of it is killed first.
     ///
     /// # Errors
-    /// [`Kind::WrongState`] for a running container without `force`. A failing poststop hook is no error (runtime.md): it is
+    /// [`Kind::WrongState`] without `force` for a container that is not stopped, be it only created. A failing poststop hook is no error (runtime.md): it is
     /// returned as the warnings.
     pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
         let entry = match self.held.take() {
             Some(held) => held.lock()?.ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))?,
-            None if force || self.record.is_some() => self.lock()?,
+            None if force || !self.is_being_made() => self.lock()?,
             None => match self.store.try_open(&self.id)? {
                 Some(entry) => entry,
                 None => return Err(self.not_stopped(Status::Creating)),
@@ -39,7 +39,7 @@ impl Container {
         }
         let creator_is_gone = self.record.as_ref().is_some_and(|record| record.phase == Phase::Creating);
         let status = if creator_is_gone { Status::Stopped } else { self.status()? };
-        if status != Status::Stopped && status != Status::Created && !force {
+        if status != Status::Stopped && !force {
             return Err(self.not_stopped(status));
         }
         if creator_is_gone {
@@ -59,17 +59,17 @@ impl Container {
             class.remove()?;
         }
         entry.remove()?;
-        let state = self.oci_state("stopped", None).to_json();
-        let hooks = &self.config.hooks.poststop;
-        let each = |(i, one)| {
-            hook::run_all(
-                &format!("poststop (of hooks.poststop[{i}])"),
-                std::slice::from_ref(one),
-                &state,
-                self.bundle(),
-            )
-        };
-        Ok(hooks.iter().enumerate().filter_map(|hook| each(hook).err()).map(|error| error.to_string()).collect())
+        Ok(hook::poststop(&self.config.hooks.poststop, &self.oci_state("stopped", None)))
+    }
+
+    /// A hook that fails while the container starts ends its life: runtime.md#lifecycle goes on with the destruction and the
+    /// poststop hooks. What fails there is told beside the failure that led to it.
+    pub(crate) fn end_over(&mut self, failure: Error) -> Error {
+        let (Ok(left) | Err(left)) = self.delete(true).map_err(|error| match error.kind() {
+            Kind::NotFound => Vec::new(), // a delete was quicker
+            _ => vec![error.to_string()],
+        });
+        if left.is_empty() { failure } else { failure.hint(format!("and afterwards: {}", left.join(", "))) }
     }
 
     fn not_stopped(&self, status: Status) -> Error {

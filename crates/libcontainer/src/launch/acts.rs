@@ -20,16 +20,18 @@ pub(super) fn perform(
 ) -> Result<()> {
     match act {
         Act::RuntimeHooks => {
-            let state = state(launch, pid).to_json();
-            let hooks = &launch.config.hooks;
-            hook::run_all("prestart", &hooks.prestart, &state, launch.bundle)?;
-            hook::run_all("createRuntime", &hooks.create_runtime, &state, launch.bundle)
+            // The environment is made, so that step 2 of runtime.md#lifecycle is over and the status no longer "creating".
+            let (state, hooks) = (State { status: "created", ..state(launch, pid) }, &launch.config.hooks);
+            hook::run_all("prestart", &hooks.prestart, &state)?;
+            hook::run_all("createRuntime", &hooks.create_runtime, &state)
         }
         Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
             Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")
         }),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
+        Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)
+            .map_err(|error| error.field("linux.timeOffsets")),
         Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {

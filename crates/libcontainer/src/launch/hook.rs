@@ -2,8 +2,11 @@
 
 use crate::config::Hook;
 use crate::error::{Error, Kind, Result};
+use crate::spec::annotations;
+use crate::state::oci::State;
 use crate::sys::clone::{Program, Spawn, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
@@ -14,16 +17,39 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Runs hooks in their order, each with `state` on its standard input; the first failure ends it.
-pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &str, cwd: &Path) -> Result<()> {
-    for (i, hook) in hooks.iter().enumerate() {
-        run(hook, state, cwd).map_err(|error| {
-            error.context(format_args!("error running {name} hook #{i}")).field(format!("hooks.{name}[{i}]"))
-        })?;
-    }
-    Ok(())
+pub(crate) fn run_all(name: &str, hooks: &[Hook], state: &State<'_>) -> Result<()> {
+    each(name, hooks, state).collect()
 }
 
-fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
+/// Runs the poststop hooks, each whatever became of those before it (runtime.md#lifecycle); the failures, in words.
+pub(crate) fn poststop(hooks: &[Hook], state: &State<'_>) -> Vec<String> {
+    each("poststop", hooks, state).filter_map(Result::err).map(|failure| failure.to_string()).collect()
+}
+
+fn each<'a>(name: &'a str, hooks: &'a [Hook], state: &'a State<'_>) -> impl Iterator<Item = Result<()>> + 'a {
+    hooks.iter().enumerate().map(move |(i, hook)| {
+        run(hook, state).map_err(|error| {
+            error.context(format_args!("error running {name} hook #{i}")).field(format!("hooks.{name}[{i}]"))
+        })
+    })
+}
+
+/// A file to append to, above the standard streams.
+pub(super) fn output(path: &Path) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
+    if file.as_raw_fd() > 2 { Ok(file) } else { rustix::io::fcntl_dupfd_cloexec(&file, 3) }
+}
+
+fn run(hook: &Hook, state: &State<'_>) -> Result<()> {
+    let open = |name| {
+        let Some(path) = annotations::value(state.annotations, name) else { return Ok(None) };
+        let failed = |errno| Error::sys(format!("open {path:?} for the hooks' output"), errno);
+        output(Path::new(path)).map(Some).map_err(|errno| failed(errno).field(annotations::field(name)))
+    };
+    let outputs = [open(annotations::HOOKS_STDOUT)?, open(annotations::HOOKS_STDERR)?];
+    let [stdout, stderr] = [1, 2].map(|own| outputs[own as usize - 1].as_ref().map_or(own, AsRawFd::as_raw_fd));
+    let (state, cwd) = (state.to_json(), state.bundle);
     let failed = |errno| Error::sys(format!("run {:?}", hook.path), errno).with_kind(Kind::Hook);
     let text = |text: &[u8]| CString::new(text).map_err(|_| failed(Errno::INVAL));
     let path = text(hook.path.as_bytes())?;
@@ -48,7 +74,7 @@ fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
         env: &env,
         cwd: Some(&cwd),
         keep: &[],
-        stdio: [input.as_raw_fd(), 1, 2],
+        stdio: [input.as_raw_fd(), stdout, stderr],
         preserve: 0,
         group: false,
     })
@@ -69,8 +95,16 @@ fn run(hook: &Hook, state: &str, cwd: &Path) -> Result<()> {
         Some((Some(code), _)) => Err(Error::new(Kind::Hook, format!("{:?}: exit status {code}", hook.path))),
         other => {
             let signal = other.and_then(|(_, signal)| signal).unwrap_or(0);
-            Err(Error::new(Kind::Hook, format!("{:?}: signal {signal}", hook.path)))
+            Err(Error::new(Kind::Hook, format!("{:?}: {}", hook.path, killed_by(signal))))
         }
+    }
+}
+
+/// How a hook ended that a signal has killed.
+pub(super) fn killed_by(signal: i32) -> String {
+    match signal {
+        libc::SIGSYS => format!("signal {signal}, bad system call (linux.seccomp forbids it)"),
+        _ => format!("signal {signal}"),
     }
 }
 

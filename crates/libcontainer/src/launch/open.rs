@@ -56,11 +56,17 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
         OpenWhat::Directory { path } => {
             rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)
         }
+        OpenWhat::Output { path } => super::hook::output(path).map_err(failed),
         OpenWhat::Procfs => crate::proc::open(),
         OpenWhat::CopiedTmpfs { from, params, attrs } => super::copy_up::tmpfs(launch.rootfs, from, params, *attrs),
-        OpenWhat::CgroupProcs(n) => {
-            let fd = launch.cgroup.procs.get(usize::from(*n)).ok_or_else(missing)?;
-            fd.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
+        OpenWhat::CgroupProcs(_) | OpenWhat::DelegatedProcs | OpenWhat::DelegatedSubtree(_) => {
+            let delegation = launch.cgroup.delegation.as_ref();
+            let fd = match &open.what {
+                OpenWhat::CgroupProcs(n) => launch.cgroup.procs.get(usize::from(*n)),
+                OpenWhat::DelegatedSubtree(n) => delegation.and_then(|below| below.subtree.get(usize::from(*n))),
+                _ => delegation.map(|below| &below.procs),
+            };
+            fd.ok_or_else(missing)?.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
         }
         OpenWhat::StartSocket => launch.start_socket.take().ok_or_else(missing),
         OpenWhat::ConsoleSocket => launch.console.take().ok_or_else(missing),
@@ -75,7 +81,10 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
 fn tree(tree: &Tree) -> std::result::Result<OwnedFd, Errno> {
     let fd = sys::mount::clone_tree(&tree.path, tree.recursive, tree.no_follow)?;
     if let Some(idmap) = &tree.idmap {
-        let user = super::id_maps::namespace_with(&idmap.uids, &idmap.gids)?;
+        let user = match &idmap.namespace {
+            Some(path) => rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?,
+            None => super::id_maps::namespace_with(&idmap.uids, &idmap.gids)?,
+        };
         sys::mount::set_attr(fd.as_fd(), MountAttr::default(), idmap.recursive, Some(user.as_fd()))?;
     }
     for (attr, recursive) in &tree.attrs {

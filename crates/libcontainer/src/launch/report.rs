@@ -44,15 +44,15 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
     let is = |op: Op| u32::from(op.code()) == message.head.code;
     let null = hull_init::op::Addr(0);
     let error = if is(Op::Find { candidates: null }) || is(Op::Exec { candidates: null, argv: null, envp: null }) {
-        return exec_failure(program, errno).field(origin.field.clone());
+        return exec_failure(program, errno, message.head.extra != 0).field(origin.field.clone());
     } else if is(Op::Hook { spec: null }) {
         let reason = match message.head.extra {
             0 => words,
             -1 => "it ran longer than its timeout".to_owned(),
-            status if libc::WIFSIGNALED(status) => format!("signal {}", libc::WTERMSIG(status)),
+            status if libc::WIFSIGNALED(status) => super::hook::killed_by(libc::WTERMSIG(status)),
             status => format!("exit status {}", libc::WEXITSTATUS(status)),
         };
-        Error::new(Kind::Hook, format!("error running hook: {}: {reason}", origin.what))
+        return hook_failure(message.text, &reason);
     } else {
         let text = if message.text.is_empty() || origin.what.contains(message.text) {
             String::new()
@@ -64,6 +64,8 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             error = error.object(message.text);
         }
         match (errno, message.text) {
+            (libc::EPERM, _) if origin.what.contains("\"SCHED_DEADLINE\"") => error
+                .hint("with linux.resources.cpu.cpus this process scheduler can't be used together with AllowedCPUs"),
             (libc::ELOOP | libc::ENOTDIR, _)
                 if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") =>
             {
@@ -75,9 +77,23 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
     if origin.field.is_empty() { error } else { error.field(origin.field.clone()) }
 }
 
+/// `name` is what [`hull_init::op::HookSpec::name`] is: the field and the path.
+fn hook_failure(name: &str, reason: &str) -> Error {
+    let (field, path) = name.split_once(' ').unwrap_or(("hooks", name));
+    let place =
+        field.strip_prefix("hooks.").and_then(|place| place.strip_suffix(']')).and_then(|place| place.split_once('['));
+    let (kind, i) = place.unwrap_or(("a", "?"));
+    let what = format!("error running {kind} hook #{i}: {path:?}: {reason}");
+    Error::new(Kind::Hook, what).field(field.to_owned())
+}
+
 /// What engines look for when a program cannot be run: the words of Go's os/exec.
-pub(crate) fn exec_failure(program: &str, errno: i32) -> Error {
+fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
     let what = match errno {
+        libc::ENOENT if is_there => {
+            return Error::new(Kind::Program, format!("exec {program}: no such file or directory"))
+                .hint("the file is there, its interpreter (first line, or dynamic loader) is not");
+        }
         libc::ENOENT if !program.contains('/') => format!("exec: {program:?}: executable file not found in $PATH"),
         libc::ENOENT => format!("exec: {program:?}: stat {program}: no such file or directory"),
         _ => return Error::new(Kind::Program, format!("exec: {program:?}")).errno(errno),

@@ -109,6 +109,8 @@ pub(super) struct Builder<'a> {
     pub kernel_file_systems: Vec<(String, Slot)>,
     /// All paths on which this plan has mounted something.
     pub mounted: Vec<String>,
+    /// Where the hooks' standard output and error go, once a hook has needed them.
+    pub hook_outputs: Option<[Slot; 2]>,
     /// A /dev that becomes read-only once its devices are made.
     pub readonly_dev: Option<Slot>,
 }
@@ -132,6 +134,7 @@ impl<'a> Builder<'a> {
             fresh: BTreeMap::new(),
             kernel_file_systems: Vec::new(),
             mounted: Vec::new(),
+            hook_outputs: None,
             readonly_dev: None,
         }
     }

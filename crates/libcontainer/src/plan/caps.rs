@@ -47,14 +47,17 @@ pub(super) fn bound(b: &mut Builder<'_>) -> Result<()> {
     let named = b.input.process.capabilities.as_ref().map_or(0, |named| names::capability_mask(&named.bounding));
     let denied = named & !sets(b).bounding;
     if denied != 0 {
-        let names: Vec<_> =
-            names::CAPABILITIES.rows().iter().filter(|row| denied >> row.1 & 1 != 0).map(|row| row.0).collect();
+        let names: Vec<_> = capability_names(denied).collect();
         b.warn(format!("{}: the caller does not have them (process.capabilities)", names.join(", ")));
     }
     let (keep, last) = (sets(b).bounding, u32::from(b.input.host.last_cap));
     let why = origin("process.capabilities.bounding", "drop capabilities from the bounding set");
     b.step(why, Op::DropBounding { keep, last });
     Ok(())
+}
+
+fn capability_names(mask: u64) -> impl Iterator<Item = &'static str> {
+    names::CAPABILITIES.rows().iter().filter(move |row| mask >> row.1 & 1 != 0).map(|row| row.0)
 }
 
 /// After the change of user the effective set is empty. Where a filter has yet to be loaded without no_new_privs,
@@ -95,6 +98,11 @@ pub(super) fn settle_after_filter(b: &mut Builder<'_>) -> Result<()> {
 fn settle(b: &mut Builder<'_>) {
     let sets = sets(b);
     set(b, sets.effective, sets.permitted, sets.inheritable);
+    let ambient = b.input.process.capabilities.as_ref().map_or(0, |named| names::capability_mask(&named.ambient));
+    for name in capability_names(ambient & !(sets.permitted & sets.inheritable)) {
+        let why = "it is not both permitted and inheritable (process.capabilities.ambient)";
+        b.warn(format!("can't raise ambient capability {name}: {why}"));
+    }
     if sets.ambient != 0 {
         let last = u32::from(b.input.host.last_cap);
         b.step(

@@ -1,10 +1,11 @@
 //! How the process gets into its cgroups and sees them: joining, the cgroup namespace, and mounts of type cgroup.
 
-use super::builder::{Arg, Builder, origin};
+use super::builder::{Arg, Builder, Origin, origin};
 use super::mounts::Target;
 use super::{MountAttr, OpenWhat};
 use crate::error::{Error, Kind, Result};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, Op, PARAM_FLAG, PARAM_STRING};
+use crate::spec::annotations;
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, LINK_KEEP, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use libc::CLONE_NEWCGROUP;
 
 /// Writes the process into each hierarchy that the clone cannot enter (v1), then makes the cgroup namespace, whose
@@ -12,15 +13,35 @@ use libc::CLONE_NEWCGROUP;
 pub(super) fn join(b: &mut Builder<'_>) -> Result<()> {
     for n in 0..b.input.cgroup.procs {
         let procs = b.open(OpenWhat::CgroupProcs(n), origin("linux.cgroupsPath", "open cgroup.procs"));
-        let zero = b.bytes(b"0");
-        let args = [Arg::Fd(procs), Arg::Addr(zero.at), Arg::Value(1)];
-        b.call(origin("linux.cgroupsPath", "join the cgroup"), libc::SYS_write, &args);
+        write(b, procs, origin("linux.cgroupsPath", "join the cgroup"), "0");
     }
     if b.input.launch.join == 0 && b.new_namespace("cgroup") {
         let flags = [Arg::Value(CLONE_NEWCGROUP as u64)];
         b.call(origin("linux.namespaces", "make a cgroup namespace"), libc::SYS_unshare, &flags);
     }
+    move_down(b);
     Ok(())
+}
+
+/// Goes on to the cgroup that the container manages itself, of which the root of its view is then the parent; once the process has left, the
+/// cgroups above can pass their controllers on (cgroup-v2.rst, "no internal processes").
+fn move_down(b: &mut Builder<'_>) {
+    let Some((levels, controllers)) = &b.input.cgroup.delegation else { return };
+    let why = |what: String| origin(annotations::field(annotations::DELEGATE_CGROUP), what);
+    let procs = b.open(OpenWhat::DelegatedProcs, why("open cgroup.procs".into()));
+    write(b, procs, why("move to the delegated cgroup".into()), "0");
+    for level in 0..*levels {
+        let subtree = b.open(OpenWhat::DelegatedSubtree(level), why("open cgroup.subtree_control".into()));
+        for name in controllers {
+            write(b, subtree, why(format!("pass on the controller {name:?}")), &format!("+{name}"));
+        }
+    }
+}
+
+/// One write to an open file.
+fn write(b: &mut Builder<'_>, file: Slot, why: Origin, text: &str) {
+    let bytes = b.bytes(text.as_bytes());
+    b.call(why, libc::SYS_write, &[Arg::Fd(file), Arg::Addr(bytes.at), Arg::Value(bytes.len.into())]);
 }
 
 /// A mount of type cgroup: what /sys/fs/cgroup is on the host, as the container may see it.
@@ -64,7 +85,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             b.step_to_slot(origin(), Op::Filesystem { kind, params, attrs })
         } else {
             let path = b.string(directory);
-            let tree = b.step_to_slot(origin(), Op::CloneTree { dir: hull_init::op::Slot::CWD, path, flags: 0 });
+            let tree = b.step_to_slot(origin(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
             b.set_attr(origin(), tree, MountAttr { set: attrs, ..MountAttr::default() }, false);
             tree
         };
@@ -73,7 +94,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
         if name.contains(',') {
             for part in name.split(',') {
                 let (text, part) = (b.string(name), b.string(part));
-                b.step(origin(), Op::Symlink { target: text, dir: top, name: part, replace: false });
+                b.step(origin(), Op::Symlink { target: text, dir: top, name: part, other: LINK_KEEP });
             }
         }
     }

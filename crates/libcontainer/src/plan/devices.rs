@@ -4,7 +4,7 @@ use super::builder::{Builder, inside, origin};
 use crate::config::Device;
 use crate::error::{Error, Result};
 use crate::spec::is_bind;
-use hull_init::op::{Op, Slot};
+use hull_init::op::{LINK_KEEP, LINK_REPLACE, Op, Slot};
 use std::collections::BTreeMap;
 
 /// config-linux.md#default-devices: name, major, minor.
@@ -47,10 +47,10 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     for (target, name) in SYMLINKS {
         let origin = origin("", format!("make the symlink /dev/{name}"));
         let (target, name) = (b.string(target), b.string(name));
-        b.step(origin, Op::Symlink { target, dir: dev, name, replace: false });
+        b.step(origin, Op::Symlink { target, dir: dev, name, other: LINK_KEEP });
     }
     let (target, name) = (b.string("pts/ptmx"), b.string("ptmx"));
-    b.step(origin("", "make the symlink /dev/ptmx"), Op::Symlink { target, dir: dev, name, replace: true });
+    b.step(origin("", "make the symlink /dev/ptmx"), Op::Symlink { target, dir: dev, name, other: LINK_REPLACE });
     Ok(())
 }
 

@@ -91,6 +91,7 @@ fn act_text(act: &Act) -> String {
         Act::RuntimeHooks => "runs the prestart and createRuntime hooks".into(),
         Act::Rlimit(resource, soft, hard) => format!("sets limit {resource} to {soft}:{hard}"),
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
+        Act::TimeOffsets(_) => "writes the clock offsets".into(),
         Act::IdMaps => "writes the id maps".into(),
         Act::ClassOfService(group) => format!("puts it into {group}"),
         Act::NetDevices(devices) => {

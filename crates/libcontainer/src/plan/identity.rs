@@ -2,6 +2,7 @@
 
 use super::builder::{Arg, Builder, call, inside, origin};
 use crate::error::{Error, Result};
+use crate::spec::annotations;
 use hull_init::op::Op;
 
 const KEYCTL_JOIN_SESSION_KEYRING: u64 = 1;
@@ -63,6 +64,9 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
 
 /// The supplementary groups are always set, to none if there are none: the caller's must not come along.
 fn groups(b: &mut Builder<'_>) -> Result<()> {
+    if annotations::asked(b.input.config, annotations::KEEP_ORIGINAL_GROUPS).is_some() {
+        return Ok(());
+    }
     let groups = &b.input.process.user.additional_gids;
     if super::namespaces::setgroups_denied(b.input.host, b.input.config) {
         // setgroups(2) is denied in such a namespace (user_namespaces(7)), and the groups it could drop are unmapped.
@@ -70,9 +74,6 @@ fn groups(b: &mut Builder<'_>) -> Result<()> {
             let what = "additional groups need a gid map with more than the caller's own group";
             return Err(Error::spec("process.user.additionalGids", what));
         }
-        return Ok(());
-    }
-    if b.input.config.annotations.get("run.oci.keep_original_groups").is_some_and(|value| value == "1") {
         return Ok(());
     }
     let bytes: Vec<u8> = groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect();

@@ -1,4 +1,4 @@
-//! Security labels of the program: AppArmor and SELinux. A label that cannot be applied is an error, never silence.
+//! Security labels of the program and of its mounts: AppArmor and SELinux. A label that cannot be applied is an error, never silence.
 
 use super::builder::{Builder, origin};
 use crate::error::{Error, Kind, Result};
@@ -23,6 +23,18 @@ pub(super) fn label(b: &mut Builder<'_>) -> Result<()> {
         write(b, "process.selinuxLabel", "self/attr/exec", label);
     }
     Ok(())
+}
+
+/// `linux.mountLabel`, where it can be applied.
+pub(super) fn mount_label<'a>(b: &Builder<'a>) -> Result<Option<&'a str>> {
+    let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
+    match label {
+        Some(label) if !b.input.host.selinux => {
+            let what = format!("SELinux label {label:?} cannot be applied: SELinux is not enabled on this host");
+            Err(Error::new(Kind::Unsupported, what).field("linux.mountLabel"))
+        }
+        label => Ok(label),
+    }
 }
 
 fn write(b: &mut Builder<'_>, field: &'static str, path: &str, value: &str) {

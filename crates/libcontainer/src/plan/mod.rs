@@ -68,6 +68,9 @@ pub struct Input<'a> {
 pub struct Cgroups {
     /// How many `cgroup.procs` files the process has to write itself into (v1 and hybrid).
     pub procs: u16,
+    /// The cgroup below, to which the process goes on: how many cgroups are above it from the container's on, and the
+    /// controllers these are to pass on.
+    pub delegation: Option<(u16, Vec<String>)>,
     /// Whether /sys/fs/cgroup is a pure cgroup2.
     pub unified: bool,
     /// v1: the directory name below /sys/fs/cgroup (`cpu`, `cpu,cpuacct`, `systemd`) and the container's directory there.
@@ -81,6 +84,8 @@ pub struct LaunchFacts<'a> {
     pub barrier: bool,
     /// `chroot` instead of `pivot_root`, for a host that runs from an initramfs.
     pub no_pivot: bool,
+    /// With `no_pivot`: where the host has a procfs or a sysfs ([`Host::kernel_file_systems`]).
+    pub kernel_file_systems: &'a [PathBuf],
     /// Leave the session keyring as it is.
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the program inherits.
@@ -89,6 +94,8 @@ pub struct LaunchFacts<'a> {
     pub extra_env: &'a [String],
     /// The home directory of the user by the container's /etc/passwd, for a process without HOME.
     pub home: Option<&'a str>,
+    /// What the sources of mounts with `copy-symlink` point to, by the mount's place in the config.
+    pub links: &'a [(usize, PathBuf)],
     /// The namespaces an exec joins (CLONE_NEW* bits).
     pub join: u64,
 }
@@ -121,6 +128,11 @@ pub enum OpenWhat {
         /// Its path.
         path: PathBuf,
     },
+    /// A file to append to, made if it is missing.
+    Output {
+        /// Its path.
+        path: PathBuf,
+    },
     /// The host's procfs, verified.
     Procfs,
     /// A detached tmpfs into which the directory `from` below the rootfs has been copied.
@@ -134,6 +146,10 @@ pub enum OpenWhat {
     },
     /// The n-th `cgroup.procs` of the container.
     CgroupProcs(u16),
+    /// `cgroup.procs` of the cgroup that the container manages itself.
+    DelegatedProcs,
+    /// `cgroup.subtree_control` of the n-th cgroup above that one, from the container's on.
+    DelegatedSubtree(u16),
     /// The socket on which `start` is awaited.
     StartSocket,
     /// The socket that gets the terminal's master.
@@ -164,6 +180,8 @@ pub struct IdmappedMount {
     pub uids: Vec<crate::config::IdMapping>,
     /// gid maps.
     pub gids: Vec<crate::config::IdMapping>,
+    /// The user namespace that has the maps, instead.
+    pub namespace: Option<PathBuf>,
     /// On all mounts below, too.
     pub recursive: bool,
 }
@@ -181,6 +199,8 @@ pub enum Act {
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
     IdMaps,
+    /// Writes the offsets of the time namespace that the child has just made.
+    TimeOffsets(String),
     /// Writes the child into its class of service.
     ClassOfService(crate::resctrl::Group),
     /// Moves devices of the host's network namespace into the child's.
@@ -195,17 +215,17 @@ const INIT: &[Pass] = &[
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
+    ("cpu affinity", sched::reset_affinity),
     ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
-    ("runtime hooks", hooks::runtime),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
     ("devices", devices::all),
     ("working directory", rootfs::make_cwd),
     ("console", console::init),
-    ("container hooks", hooks::create_container),
+    ("hooks", hooks::create),
     ("masks", masks::all),
     ("enter", rootfs::enter),
     ("names", namespaces::names),
@@ -218,11 +238,11 @@ const INIT: &[Pass] = &[
     ("program", program::find),
     ("listener", seccomp::early),
     ("barrier", program::barrier),
-    ("start hooks", hooks::start_container),
     ("capabilities", caps::settle_before_filter),
     ("descriptors", program::close),
     ("filter", seccomp::load),
     ("capabilities", caps::settle_after_filter),
+    ("start hooks", hooks::start_container),
     ("exec", program::exec),
 ];
 
@@ -230,6 +250,7 @@ const INIT: &[Pass] = &[
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
     ("cgroups", cgroups::join),
+    ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),
     ("security label", lsm::label),
     ("host's procfs", namespaces::leave_procfs),
@@ -255,6 +276,11 @@ const EXEC: &[Pass] = &[
 /// Compiles the plan of a container's first process.
 pub fn init(input: &Input<'_>) -> Result<Plan> {
     compile(input, INIT)
+}
+
+/// Whether the compiler has a pass of this name: what [`Features`](crate::Features) says of a whole field.
+pub(crate) fn performs(pass: &str) -> bool {
+    INIT.iter().any(|(name, _)| *name == pass)
 }
 
 /// Compiles the plan of a process that joins a running container.

@@ -2,14 +2,15 @@
 
 use super::builder::{Builder, Origin, inside, is_below, origin};
 use super::options::{self, MountOptions};
-use super::{IdmappedMount, MountAttr, OpenWhat, Tree};
+use super::{IdmappedMount, MountAttr, OpenWhat, Tree, lsm};
 use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
+use crate::spec::annotations;
 use hull_init::op::{
-    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, PARAM_FLAG,
+    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, LINK_REFUSE, Op, PARAM_FLAG,
     PARAM_STRING, Slot,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a mount goes, and what its options say.
 pub(super) struct Target<'m> {
@@ -53,11 +54,20 @@ impl Target<'_> {
 /// All mounts of the config.
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let config = b.input.config;
+    // A label that cannot be is an error even where no file system would get it.
+    lsm::mount_label(b)?;
     for (i, mount) in config.mounts.iter().enumerate() {
         let field = format!("mounts[{i}]");
         let options = options::parse_mount(mount, &field)?;
         let kind = mount.kind.as_deref().unwrap_or("");
         let bind = options.bind;
+        if bind && !options.data.is_empty() {
+            // mount(2) ignores them, and so does whoever knows the names from mount(8).
+            let names = options.data.join(",");
+            b.warn(format!(
+                "{names}: a bind mount has the file system of its source, with its options ({field}.options)"
+            ));
+        }
         let mut flags = if options.dest_nofollow { ATTACH_NO_FOLLOW } else { 0 };
         if !bind {
             flags |= ATTACH_DIRECTORY;
@@ -74,12 +84,10 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
             return Err(Error::spec(format!("{}.destination", target.field), what));
         }
-        if target.options.copy_symlink {
-            let what = "the option \"copy-symlink\" is not supported yet";
-            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
-        }
         outside_procfs(&target)?;
-        if target.options.remount && !bind_remount_of_source(mount, &target.options) {
+        if let Some((_, link)) = b.input.launch.links.iter().find(|(mount, _)| *mount == i) {
+            copy_symlink(b, &target, link);
+        } else if target.options.remount && !bind_remount_of_source(mount, &target.options) {
             remount(b, &target)?;
         } else if bind {
             self::bind(b, mount, &target)?;
@@ -90,6 +98,19 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A symlink that points where the source of a bind mount does, instead of the mount. Another one of that name may not be there.
+fn copy_symlink(b: &mut Builder<'_>, target: &Target<'_>, link: &Path) {
+    let why = || origin(target.field.clone(), format!("make the symlink {:?} to {link:?}", target.destination));
+    let path = inside(target.destination);
+    let (parent, name) = path.rsplit_once('/').unwrap_or((".", &path));
+    // Where the symlink leads is to be seen from the root.
+    b.fresh.remove(parent);
+    let (root, parent) = (b.root, b.string(parent));
+    let dir = b.step_to_slot(why(), Op::MakeDirs { root, path: parent, mode: 0o755 });
+    let (link, name) = (b.string(link), b.string(name));
+    b.step(why(), Op::Symlink { target: link, dir, name, other: LINK_REFUSE });
 }
 
 /// What of a procfs may be replaced: statistics that lxcfs and its like fake, and nothing that a process writes to.
@@ -207,22 +228,31 @@ fn bind(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<()> {
 fn idmap(b: &Builder<'_>, mount: &Mount, target: &Target<'_>) -> Result<Option<IdmappedMount>> {
     let wanted = target.options.idmap.as_ref();
     let recursive = wanted.is_some_and(|idmap| idmap.recursive);
-    let of =
-        |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount { uids: uids.to_vec(), gids: gids.to_vec(), recursive };
+    let of = |uids: &[IdMapping], gids: &[IdMapping]| IdmappedMount {
+        uids: uids.to_vec(),
+        gids: gids.to_vec(),
+        namespace: None,
+        recursive,
+    };
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         return Ok(Some(of(&mount.uid_mappings, &mount.gid_mappings)));
     }
     let Some(wanted) = wanted else { return Ok(None) };
     if !wanted.uids.is_empty() || !wanted.gids.is_empty() {
-        let plain =
-            |ranges: &[options::IdmapRange]| ranges.iter().map(|range| range.mapping.clone()).collect::<Vec<_>>();
-        if wanted.uids.iter().chain(&wanted.gids).any(|range| range.relative) {
-            let what = "ids relative to the container's user namespace (@) are not supported";
-            return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
-        }
-        return Ok(Some(of(&plain(&wanted.uids), &plain(&wanted.gids))));
+        let linux = &b.input.config.linux;
+        let absolute = |ranges: &[options::IdmapRange], mappings: &[IdMapping]| {
+            let one = |range: &options::IdmapRange| range.absolute(mappings);
+            ranges.iter().map(one).collect::<std::result::Result<Vec<_>, _>>()
+        };
+        let both = absolute(&wanted.uids, &linux.uid_mappings)
+            .and_then(|uids| Ok(of(&uids, &absolute(&wanted.gids, &linux.gid_mappings)?)));
+        return both.map(Some).map_err(|what| Error::spec(format!("{}.options", target.field), what));
     }
     let linux = &b.input.config.linux;
+    let joined = linux.namespaces.iter().find(|n| n.kind == "user").and_then(|n| n.path.as_deref());
+    if let Some(path) = joined.filter(|path| !path.is_empty()) {
+        return Ok(Some(IdmappedMount { namespace: Some(path.into()), ..of(&[], &[]) }));
+    }
     if linux.uid_mappings.is_empty() || linux.gid_mappings.is_empty() {
         let what = "option \"idmap\" needs uidMappings and gidMappings, of the mount or of a user namespace";
         return Err(Error::spec(format!("{}.options", target.field), what));
@@ -240,7 +270,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         let what = "only bind mounts can have ids of their own";
         return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
     }
-    let params = params_of(b, mount, kind, target);
+    let params = params_of(b, mount, kind, target)?;
     let is_dev = inside(&mount.destination) == "dev";
     let readonly_later =
         is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
@@ -272,7 +302,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     Ok(())
 }
 
-fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Vec<(String, Option<String>)> {
+fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) -> Result<Vec<(String, Option<String>)>> {
     let mut params = Vec::new();
     if let Some(source) = mount.source.as_deref().filter(|source| !source.is_empty()) {
         params.push(("source".to_owned(), Some(source.to_owned())));
@@ -285,12 +315,12 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
         let (key, value) = options::parameter(option);
         params.push((key.to_owned(), value.map(str::to_owned)));
     }
-    let label = b.input.config.linux.mount_label.as_deref().filter(|label| !label.is_empty());
     // proc and sysfs have labels of their own kind.
-    if let Some(label) = label.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
-        params.push(("context".to_owned(), Some(label.to_owned())));
+    if let Some(label) = lsm::mount_label(b)?.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue")) {
+        let kind = annotations::asked(b.input.config, annotations::MOUNT_CONTEXT_TYPE);
+        params.push((kind.unwrap_or(annotations::MOUNT_CONTEXT_TYPES[0]).to_owned(), Some(label.to_owned())));
     }
-    params
+    Ok(params)
 }
 
 fn encode(params: &[(String, Option<String>)]) -> Vec<u8> {

@@ -84,8 +84,8 @@ fn dumpable(b: &mut Builder<'_>, yes: bool) {
     if b.input.host.has_cap(names::CAP_SYS_ADMIN) {
         return;
     }
-    let what = if yes { "let the caller write the id maps" } else { "close the process again" };
-    b.prctl(origin("linux.uidMappings", what), libc::PR_SET_DUMPABLE, yes.into());
+    let what = if yes { "open the process's own files in /proc" } else { "close the process again" };
+    b.prctl(origin("linux.namespaces", what), libc::PR_SET_DUMPABLE, yes.into());
 }
 
 fn kind_of(namespace: &Namespace, i: usize) -> Result<u64> {
@@ -142,9 +142,22 @@ fn time(b: &mut Builder<'_>) {
     for (clock, offset) in &b.input.config.linux.time_offsets {
         text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
     }
-    let offsets = b.bytes(text.as_bytes());
+    let why = |what| origin("linux.timeOffsets", what);
+    b.call(why("make a time namespace"), libc::SYS_unshare, &[Arg::Value(TIME)]);
+    // In a user namespace the process is not the owner of its own files in /proc, which belong to root.
+    let foreign = has_user_namespace(b) && !text.is_empty();
+    let by_parent = foreign && b.input.host.has_cap(names::CAP_SYS_ADMIN);
+    if by_parent {
+        b.meet(why("wait for the clock offsets"), point::NAMESPACES, [Act::TimeOffsets(text.clone())]);
+    } else if foreign {
+        dumpable(b, true);
+    }
+    let offsets = b.bytes(if by_parent { b"" } else { text.as_bytes() });
     let proc = b.procfs();
-    b.step(origin("linux.timeOffsets", "make a time namespace"), Op::TimeNamespace { proc, offsets });
+    b.step(why("enter the time namespace"), Op::TimeNamespace { proc, offsets });
+    if foreign && !by_parent {
+        dumpable(b, false);
+    }
 }
 
 /// A session of its own, so that no terminal of the caller reaches in.

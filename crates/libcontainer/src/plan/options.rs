@@ -168,7 +168,7 @@ pub struct MountOptions {
 /// Reads the options of a mount; `field` is the mount's (`mounts[3]`). A mount of type `bind` is a bind mount.
 ///
 /// # Errors
-/// At `FIELD.options`: filesystem options on a bind mount, whose superblock is the host's, and an `idmap=` that cannot be read.
+/// At `FIELD.options`: an `idmap=` that cannot be read.
 pub fn parse_mount(mount: &Mount, field: &str) -> Result<MountOptions> {
     parse_as(&mount.options, is_bind(mount), field)
 }
@@ -198,13 +198,11 @@ fn parse_as(options: &[String], bind: bool, field: &str) -> Result<MountOptions>
             parsed.data.extend(parameters(option));
         }
     }
-    match parsed.data.first().filter(|_| parsed.bind) {
-        Some(option) => {
-            let what = format!("{option:?} is an option of a filesystem: a bind mount cannot have it");
-            Err(Error::spec(format!("{field}.options"), what))
-        }
-        None => Ok(parsed),
+    if parsed.copy_symlink && (parsed.src_nofollow || parsed.dest_nofollow) {
+        let what = "\"copy-symlink\" goes with neither \"src-nofollow\" nor \"dest-nofollow\"";
+        return Err(Error::spec(format!("{field}.options"), what));
     }
+    Ok(parsed)
 }
 
 impl MountOptions {

@@ -11,7 +11,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// With a barrier the program is looked for before it, so that `create` fails for one that is not there.
 pub(super) fn find(b: &mut Builder<'_>) -> Result<()> {
-    if b.input.launch.barrier {
+    if b.input.launch.barrier && b.input.process.args.is_some() {
         let candidates = candidates(b)?;
         b.step(why(b), Op::Find { candidates });
     }
@@ -22,7 +22,8 @@ pub(super) fn find(b: &mut Builder<'_>) -> Result<()> {
 pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
     if b.input.launch.barrier {
         let listener = b.open(OpenWhat::StartSocket, origin("", "open the start socket"));
-        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds };
+        let [stdout, stderr] = super::hooks::outputs(b, &b.input.config.hooks.start_container);
+        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds, stdout, stderr };
         b.step(origin("", "wait for start"), op);
     }
     Ok(())
@@ -37,8 +38,11 @@ pub(super) fn close(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// And then there is only the program.
+/// And then there is only the program; of a config without one no container is started.
 pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+    if b.input.process.args.is_none() {
+        return Ok(());
+    }
     let candidates = candidates(b)?;
     let argv = b.strings(b.input.process.args.as_deref().unwrap_or_default());
     let envp = b.strings(environment(b));
@@ -66,7 +70,7 @@ fn candidates(b: &mut Builder<'_>) -> Result<Addr> {
 }
 
 /// The process's variables, each once, the last value of each; HOME by the container's own user database if there is none.
-fn environment(b: &Builder<'_>) -> Vec<String> {
+pub(super) fn environment(b: &Builder<'_>) -> Vec<String> {
     let launch = &b.input.launch;
     let mut seen = BTreeSet::new();
     let all: Vec<&String> = b.input.process.env.iter().chain(launch.extra_env).collect();

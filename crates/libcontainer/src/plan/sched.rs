@@ -13,20 +13,43 @@ const IOPRIO_CLASS_SHIFT: u32 = 13;
 
 /// All of it, for a container's first process.
 pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
-    let linux = &b.input.config.linux;
-    if let Some(personality) = &linux.personality {
-        let domain = names::PERSONALITY_DOMAINS.get(&personality.domain).ok_or_else(|| {
-            Error::spec("linux.personality.domain", format!("unknown personality {:?}", personality.domain))
-        })?;
-        let why = origin("linux.personality", format!("set the personality {:?}", personality.domain));
-        b.call(why, libc::SYS_personality, &[Arg::Value(domain.into())]);
-    }
     exec(b)?;
     oom_score(b)
 }
 
+/// Of every process of the container: an exec is no child of its first process, whose personality it would have inherited.
+fn personality(b: &mut Builder<'_>) -> Result<()> {
+    let Some(personality) = &b.input.config.linux.personality else { return Ok(()) };
+    let domain = names::PERSONALITY_DOMAINS.get(&personality.domain).ok_or_else(|| {
+        Error::spec("linux.personality.domain", format!("unknown personality {:?}", personality.domain))
+    })?;
+    let why = origin("linux.personality", format!("set the personality {:?}", personality.domain));
+    b.call(why, libc::SYS_personality, &[Arg::Value(domain.into())]);
+    Ok(())
+}
+
+/// All CPUs of the container's cpuset, whatever the caller is bound to: since Linux 6.2 a process takes its affinity along
+/// into another cgroup, and an engine that its administrator has bound to some CPUs would bind its containers.
+pub(super) fn reset_affinity(b: &mut Builder<'_>) -> Result<()> {
+    let asked = |affinity: &crate::config::CpuAffinity| {
+        [&affinity.initial, &affinity.last].into_iter().flatten().any(|list| !list.is_empty())
+    };
+    let joins = b.input.launch.join != 0;
+    if joins && b.input.process.exec_cpu_affinity.as_ref().is_some_and(asked) {
+        return Ok(());
+    }
+    // The kernel takes what there is of so many CPUs.
+    let mask = b.bytes(&[0xff; 1024]);
+    let args = [Arg::Value(0), Arg::Value(mask.len.into()), Arg::Addr(mask.at)];
+    let op = super::builder::call(libc::SYS_sched_setaffinity, &args);
+    // Nobody has asked for it, so that a sandbox which forbids it is no failure.
+    b.step_skipping(origin("", "run on all CPUs of the cpuset"), op, [libc::EPERM, libc::ENOSYS]);
+    Ok(())
+}
+
 /// What belongs to a process, in an exec as well: the memory policy of the container, too, which is a thread's to the kernel.
 pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
+    personality(b)?;
     memory_policy(b)?;
     if b.input.launch.join != 0 {
         affinity(b, |affinity| affinity.last.as_deref(), "process.execCPUAffinity.final")?;

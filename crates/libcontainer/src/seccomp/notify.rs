@@ -25,7 +25,7 @@ pub fn deliver(listener: &Path, descriptor: BorrowedFd<'_>, state: &[u8]) -> Res
 }
 
 fn send(listener: &Path, descriptor: BorrowedFd<'_>, state: &[u8]) -> std::result::Result<(), (&'static str, Errno)> {
-    let socket = connect(listener).map_err(|errno| ("connect to", errno))?;
+    let socket = connect(listener).map_err(|errno| ("failed to connect with", errno))?;
     let mut rest = state;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -36,7 +36,7 @@ fn send(listener: &Path, descriptor: BorrowedFd<'_>, state: &[u8]) -> std::resul
         match rustix::net::sendmsg(&socket, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(Errno::INTR) => continue,
-            Err(errno) => return Err(("send to", errno)),
+            Err(errno) => return Err(("failed to send to", errno)),
         }
         if rest.is_empty() {
             return Ok(());

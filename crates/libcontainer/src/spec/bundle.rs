@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -29,14 +30,24 @@ impl Bundle {
     /// `InvalidArgument` if there is no such directory, `InvalidSpec` with the first fault of the config, `System` if it
     /// cannot be read.
     pub fn load(dir: &Path) -> Result<Bundle> {
-        let (dir, raw) = read(dir)?;
-        let config = json::parse(raw.as_bytes(), "config.json", "")?;
+        Bundle::load_changed(dir, None, |_| false)
+    }
+
+    /// As [`Bundle::load`], from `file` (as the caller's working directory has it) if that is not config.json, and with what
+    /// `change` makes of the config before any rule is applied; it says whether it has changed anything.
+    ///
+    /// # Errors
+    /// As [`Bundle::load`].
+    pub fn load_changed(dir: &Path, file: Option<&Path>, change: impl FnOnce(&mut Config) -> bool) -> Result<Bundle> {
+        let (dir, raw) = read(dir, file)?;
+        let mut config = json::parse(raw.as_bytes(), &name(file), "")?;
+        let raw = if change(&mut config) { written(&config)? } else { raw };
         Bundle::checked(dir, config, raw).map_err(first)
     }
 
     /// Every fault of the bundle in `dir`, for `hull validate`; empty if there is none.
     pub fn faults(dir: &Path) -> Vec<Error> {
-        let parsed = read(dir).and_then(|(_, raw)| json::parse(raw.as_bytes(), "config.json", ""));
+        let parsed = read(dir, None).and_then(|(_, raw)| json::parse(raw.as_bytes(), "config.json", ""));
         match parsed {
             Ok(config) => Spec::check(config).err().unwrap_or_default(),
             Err(error) => vec![error],
@@ -49,8 +60,7 @@ impl Bundle {
     /// As [`Bundle::load`].
     pub fn from_config(dir: &Path, config: Config) -> Result<Bundle> {
         let (dir, _) = open_dir(dir)?;
-        let raw = serde_json::to_string(&config)
-            .map_err(|error| Error::new(Kind::InvalidSpec, format!("the config cannot be written as JSON: {error}")))?;
+        let raw = written(&config)?;
         Bundle::checked(dir, config, raw).map_err(first)
     }
 
@@ -86,6 +96,16 @@ impl Bundle {
     }
 }
 
+fn written(config: &Config) -> Result<String> {
+    serde_json::to_string(config)
+        .map_err(|error| Error::new(Kind::InvalidSpec, format!("the config cannot be written as JSON: {error}")))
+}
+
+/// How errors call the file with the config.
+fn name(file: Option<&Path>) -> Cow<'static, str> {
+    file.map_or(Cow::Borrowed("config.json"), |file| Cow::Owned(format!("{file:?}")))
+}
+
 fn first(faults: Vec<Error>) -> Error {
     let fallback = || Error::new(Kind::InvalidSpec, "the config is not valid");
     faults.into_iter().next().unwrap_or_else(fallback)
@@ -104,24 +124,28 @@ fn open_dir(dir: &Path) -> Result<(PathBuf, OwnedFd)> {
     Ok((real, fd))
 }
 
-fn read(dir: &Path) -> Result<(PathBuf, String)> {
+fn read(dir: &Path, file: Option<&Path>) -> Result<(PathBuf, String)> {
     let (dir, fd) = open_dir(dir)?;
-    let path = dir.join("config.json");
+    let path = file.map_or_else(|| dir.join("config.json"), Path::to_owned);
     // Without NONBLOCK a FIFO of this name would hang the runtime.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::openat(&fd, "config.json", flags, Mode::empty()).map_err(|errno| {
-        let error = Error::sys(format!("open {path:?}"), errno).object("config.json");
+    let opened = match file {
+        None => rustix::fs::openat(&fd, "config.json", flags, Mode::empty()),
+        Some(file) => rustix::fs::open(file, flags, Mode::empty()),
+    };
+    let opened = opened.map_err(|errno| {
+        let error = Error::sys(format!("open {path:?}"), errno).object(name(file));
         match errno {
-            Errno::NOENT => {
+            Errno::NOENT if file.is_none() => {
                 error.with_kind(Kind::InvalidSpec).hint("a bundle needs a config.json: `hull spec` writes one")
             }
             _ => error,
         }
     })?;
-    let bytes = read_all(&file, &path)?;
+    let bytes = read_all(&opened, &path)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Error::new(Kind::InvalidSpec, format!("config.json is not JSON: byte {at} is not UTF-8"))
+        Error::new(Kind::InvalidSpec, format!("{} is not JSON: byte {at} is not UTF-8", name(file)))
     })?;
     Ok((dir, text))
 }

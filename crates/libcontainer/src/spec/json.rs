@@ -70,6 +70,7 @@ mod tests {
                 "linux.seccomp.syscalls[0].args[0].index",
                 "1.5",
             ),
+            (r#"{"process": {"rlimits": [{"soft": 1}]}}"#, "process.rlimits[0]", "missing field `hard`"),
         ] {
             let error = fault(text);
             assert_eq!(error.config_field(), Some(field), "{text}");

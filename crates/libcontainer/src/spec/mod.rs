@@ -1,5 +1,6 @@
 //! Bundle and Spec: what the caller hands in, parsed and checked. Only the rules can make a Spec.
 
+pub mod annotations;
 mod bundle;
 mod default;
 mod json;
@@ -27,7 +28,8 @@ impl Spec {
     ///
     /// # Errors
     /// All faults at once, each with its field, in the order of the specification's sections.
-    pub fn check(config: Config) -> std::result::Result<(Spec, Vec<Warning>), Vec<Error>> {
+    pub fn check(mut config: Config) -> std::result::Result<(Spec, Vec<Warning>), Vec<Error>> {
+        annotations::settle(&mut config);
         let warnings = rules::check(&config)?;
         Ok((Spec(config), warnings))
     }

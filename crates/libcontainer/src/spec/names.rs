@@ -224,6 +224,9 @@ pub static HOOKS: Table<u8> = Table(&[
     ("poststop", 5),
 ]);
 
+/// Annotations that change what a runtime does, and prefixes of such: runc's list, and crun's options that hull takes.
+pub const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.systemd.property.", "org.criu.config", "run.oci."];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 /// The version of the runtime specification that hull implements.
 pub const VERSION: &str = "1.3.0";
+/// The oldest one whose configs hull takes.
+pub const OLDEST_VERSION: &str = "1.0.0";
 
 /// One container at one instant.
 #[derive(Clone, Copy, Debug)]

@@ -28,6 +28,13 @@ pub fn listen_in(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// A socket for datagrams at `name` in the directory `dir`.
+pub fn datagrams_in(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(short(dir, name))?)?;
+    Ok(socket)
+}
+
 /// A connection to the socket `name` in the directory `dir`.
 pub fn connect_in(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     connect(Path::new(&short(dir, name)), SocketType::SEQPACKET)

@@ -4,7 +4,7 @@ use super::{Count, HELP, Verb};
 use crate::args::{Given, Opt, Order, Takes};
 use crate::failure::Outcome;
 use crate::globals::Globals;
-use crate::launch;
+use crate::{launch, notify};
 
 pub const VERB: Verb = Verb {
     name: "create",
@@ -31,6 +31,7 @@ fn create(globals: &Globals, given: &Given) -> Outcome {
     let terminal = bundle.spec().process.as_ref().is_some_and(|process| process.terminal);
     let mut launch = launch::launch(globals, given, terminal, true)?;
     launch::pass_listen_fds(&mut launch);
+    launch.notify = notify::wanted();
     let container = globals.runtime().create(id, &bundle, launch)?;
     launch::tell_done_without(globals, &container);
     Ok(0)

@@ -9,10 +9,10 @@ use libcontainer::Kind;
 
 pub const VERB: Verb = Verb {
     name: "delete",
-    about: "remove a stopped or created container",
+    about: "remove a stopped container",
     operands: "CONTAINER",
-    detail: "A running container is not deleted without --force, which kills it first, and for which a container that\n\
-             does not exist is no error.",
+    detail: "A container that is not stopped is not deleted without --force, which kills it first, and for which a container\n\
+             that does not exist is no error.",
     options: &[&[FORCE, REGEX], HELP],
     count: Count::Exactly(1),
     order: Order::Mixed,

@@ -6,6 +6,7 @@ use crate::failure::Outcome;
 use crate::foreground::Foreground;
 use crate::globals::Globals;
 use crate::launch;
+use crate::notify::{Manager, Relay};
 use libcontainer::Kind;
 
 pub const VERB: Verb = Verb {
@@ -41,16 +42,25 @@ fn run_container(globals: &Globals, given: &Given) -> Outcome {
     let detach = given.is("detach");
     let mut launch = launch::launch(globals, given, terminal, detach)?;
     launch::pass_listen_fds(&mut launch);
+    let manager = Manager::connect().unwrap_or_else(|failure| {
+        globals.log.warning(&failure.text);
+        None
+    });
+    launch.notify = manager.is_some();
     if detach {
-        let (container, child) = globals.runtime().run(id, &bundle, launch)?;
+        let (mut container, child) = globals.runtime().run(id, &bundle, launch)?;
         child.abandon();
         launch::tell_done_without(globals, &container);
+        // The program runs, whatever its manager hears of it.
+        let told = Relay::between(&mut container, manager).map(|relay| relay.wait(&container));
+        told.transpose().map(drop).unwrap_or_else(|failure| globals.log.warning(&failure.text));
         return Ok(0);
     }
     let mut foreground = Foreground::begin(terminal, !given.is("no-subreaper"))?;
     launch.console = foreground.console();
-    let (mut container, child) = globals.runtime().run(id, &bundle, launch)?;
+    let (mut container, child) = globals.runtime().run(id, &bundle, launch).inspect_err(|_| foreground.last_words())?;
     launch::tell_done_without(globals, &container);
+    foreground.relay = Relay::between(&mut container, manager);
     let ended = foreground.attend(child, globals.log);
     if ended.is_err() || !given.is("keep") {
         match container.delete(true) {

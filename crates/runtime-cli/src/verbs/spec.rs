@@ -21,6 +21,7 @@ pub const VERB: Verb = Verb {
                 takes: Takes::Path("DIR"),
                 about: "where to write it (default: the working directory)",
             },
+            Opt { names: &["file", "f"], takes: Takes::Path("FILE"), about: "its name (default: config.json)" },
             Opt { names: &["rootless"], takes: Takes::Nothing, about: "one that the calling user can run" },
         ],
         HELP,
@@ -31,14 +32,15 @@ pub const VERB: Verb = Verb {
 };
 
 fn run(_: &Globals, given: &Given) -> Outcome {
-    let path = given.path("bundle").unwrap_or(Path::new("")).join("config.json");
+    let name = given.path("file").unwrap_or(Path::new("config.json"));
+    let path = given.path("bundle").unwrap_or(Path::new("")).join(name);
     let ids = || (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let config = libcontainer::spec::default_config(given.is("rootless").then(ids));
     let text = json_text::pretty(&config, "\t", FIRST);
     let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(Failure::new("File config.json exists. Remove it first"));
+            return Err(Failure::new(format!("File {} exists. Remove it first", name.display())));
         }
         Err(error) => return Err(Failure::io(format!("create {path:?}"), &error)),
     };

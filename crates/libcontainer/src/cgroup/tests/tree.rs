@@ -12,7 +12,7 @@ fn tree(controllers: &[&str], files: &[(&str, &str)]) -> (tempfile::TempDir, Cgr
         std::fs::write(path.join(file), text).unwrap();
     }
     let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
-    let hierarchy = Hierarchy { controllers, mount: mount.path().to_owned(), path };
+    let hierarchy = Hierarchy { controllers, mount: mount.path().to_owned(), path, made: 1 };
     (mount, Cgroup::open(&Location { hierarchies: vec![hierarchy], disabled: false }))
 }
 

@@ -23,6 +23,22 @@ pub struct IdmapRange {
     pub relative: bool,
 }
 
+impl IdmapRange {
+    /// The mapping, by the container's `mappings` if it is relative: the one that has its first id moves all of them, as with crun.
+    pub(crate) fn absolute(&self, mappings: &[IdMapping]) -> Result<IdMapping, String> {
+        let mapping = &self.mapping;
+        if !self.relative {
+            return Ok(mapping.clone());
+        }
+        let of = |m: &&IdMapping| mapping.host_id.checked_sub(m.container_id).is_some_and(|nth| nth < m.size);
+        let host_id =
+            mappings.iter().find(of).and_then(|m| m.host_id.checked_add(mapping.host_id - m.container_id)).ok_or_else(
+                || format!("the user namespace maps no id {}, to which an idmap is relative", mapping.host_id),
+            )?;
+        Ok(IdMapping { host_id, ..mapping.clone() })
+    }
+}
+
 /// `uids=0-1000-10#10-2000-5;gids=@0-0-1`.
 pub(super) fn parse(text: &str, recursive: bool) -> Result<Idmap, String> {
     let mut idmap = Idmap { recursive, ..Idmap::default() };
@@ -62,6 +78,20 @@ mod tests {
         let idmap = parse("uids=0-1000-10#@10-2000-5;gids=0-0-1;", true).unwrap();
         assert_eq!(idmap.uids, [range(0, 1000, 10, false), range(10, 2000, 5, true)]);
         assert_eq!((idmap.gids, idmap.recursive), (vec![range(0, 0, 1, false)], true));
+    }
+
+    #[test]
+    fn relative_ranges_count_inside_the_user_namespace() {
+        let map = |container_id, host_id, size| IdMapping { container_id, host_id, size };
+        // The example of crun(1).
+        let mappings = [map(0, 0, 1), map(1, 2, 1000)];
+        assert_eq!(range(1, 3, 10, true).absolute(&mappings), Ok(map(1, 4, 10)));
+        assert_eq!(range(5, 0, 1, true).absolute(&mappings), Ok(map(5, 0, 1)));
+        assert_eq!(range(1, 3, 10, false).absolute(&[]), Ok(map(1, 3, 10)));
+        for outside in [1001, u32::MAX] {
+            let what = format!("the user namespace maps no id {outside}, to which an idmap is relative");
+            assert_eq!(range(0, outside, 1, true).absolute(&mappings), Err(what));
+        }
     }
 
     #[test]

@@ -120,15 +120,6 @@ fn unknown_names_are_the_filesystems_one_each() {
 }
 
 #[test]
-fn a_bind_mount_takes_no_filesystem_options() {
-    let error = parse(&["rbind".to_owned(), "size=1".to_owned()], "mounts[3]").unwrap_err();
-    assert_eq!(error.config_field(), Some("mounts[3].options"));
-    assert_eq!(error.what(), "\"size=1\" is an option of a filesystem: a bind mount cannot have it");
-    let typed = Mount { kind: Some("bind".to_owned()), options: vec!["mode=1".to_owned()], ..Mount::default() };
-    assert_eq!(parse_mount(&typed, "mounts[0]").unwrap_err().what(), error.what().replace("size", "mode"));
-}
-
-#[test]
 fn the_type_bind_is_a_bind_mount_without_the_option() {
     let mount = Mount { kind: Some("bind".to_owned()), ..Mount::default() };
     assert_eq!(parse_mount(&mount, "mounts[0]").unwrap(), options(&["bind"]));

@@ -210,32 +210,32 @@ pub(super) const CASES: super::tests::Cases = &[
         "moving network interfaces requires a network namespace",
     ),
     (
-        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"type": "d", "access": "r"}]}}}"#,
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "d", "access": "r"}]}}}"#,
         "linux.resources.devices[1].type",
         r#"unknown type of device "d": it is a, b or c"#,
     ),
     (
-        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"type": "c"}]}}}"#,
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c"}]}}}"#,
         "linux.resources.devices[1].access",
         "the access is required",
     ),
     (
-        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"access": "rx"}]}}}"#,
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": false, "access": "rx"}]}}}"#,
         "linux.resources.devices[1].access",
         r#"the access "rx" is not composed of r, w and m"#,
     ),
     (
-        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"access": "r", "major": -2}]}}}"#,
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": false, "access": "r", "major": -2}]}}}"#,
         "linux.resources.devices[1].major",
         "the major number -2 is not between -1 and 4095",
     ),
     (
-        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"access": "r", "minor": 1048576}]}}}"#,
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": false, "access": "r", "minor": 1048576}]}}}"#,
         "linux.resources.devices[1].minor",
         "the minor number 1048576 is not between -1 and 1048575",
     ),
     (
-        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"type": "b", "access": "m", "major": -1, "minor": -1}]}}}"#,
+        r#"{"linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "b", "access": "m", "major": -1, "minor": -1}]}}}"#,
         "",
         "",
     ),

@@ -33,13 +33,10 @@ pub(super) fn memory_is_in_range(config: &Config, faults: &mut Faults) {
     }
 }
 
-pub(super) fn memory_kernel_limits_are_gone(config: &Config, faults: &mut Faults) {
+pub(super) fn memory_kernel_limit_is_gone(config: &Config, faults: &mut Faults) {
     let Some(memory) = resources(config).and_then(|resources| resources.memory.as_ref()) else { return };
-    for (name, value) in [("kernel", memory.kernel), ("kernelTCP", memory.kernel_tcp)] {
-        if value.is_some_and(|value| value != 0) {
-            let what = "limits of kernel memory are deprecated and ignored";
-            faults.warn(format_args!("linux.resources.memory.{name}"), what);
-        }
+    if memory.kernel.is_some_and(|value| value != 0) {
+        faults.warn("linux.resources.memory.kernel", "a limit of kernel memory is deprecated and ignored");
     }
 }
 
@@ -207,7 +204,7 @@ pub(super) const CASES: super::tests::Cases = &[
     (
         r#"{"linux": {"resources": {"memory": {"kernel": 4096}}}}"#,
         "linux.resources.memory.kernel",
-        "warning: limits of kernel memory are deprecated and ignored",
+        "warning: a limit of kernel memory is deprecated and ignored",
     ),
     (
         r#"{"linux": {"resources": {"cpu": {"quota": -2}}}}"#,

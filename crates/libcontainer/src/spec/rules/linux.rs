@@ -123,8 +123,9 @@ pub(super) fn personality_is_known(config: &Config, faults: &mut Faults) {
         let what = format_args!("unknown execution domain {domain:?}: it is {choices}");
         faults.error("linux.personality.domain", what);
     }
-    if !personality.flags.is_empty() {
-        faults.warn("linux.personality.flags", "the specification has no flags: they are ignored");
+    for (i, flag) in personality.flags.iter().enumerate() {
+        let what = format_args!("unknown flag {flag:?}: the specification has none");
+        faults.error(format_args!("linux.personality.flags[{i}]"), what);
     }
 }
 
@@ -247,7 +248,7 @@ pub(super) const CASES: super::tests::Cases = &[
     ),
     (
         r#"{"linux": {"personality": {"domain": "LINUX32", "flags": ["ADDR_NO_RANDOMIZE"]}}}"#,
-        "linux.personality.flags",
-        "warning: the specification has no flags: they are ignored",
+        "linux.personality.flags[0]",
+        r#"unknown flag "ADDR_NO_RANDOMIZE": the specification has none"#,
     ),
 ];

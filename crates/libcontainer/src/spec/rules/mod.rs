@@ -1,5 +1,6 @@
 //! The rules of the runtime specification: one function for each, in one table, in the order of its sections.
 
+mod annotations;
 mod devices;
 mod hooks;
 mod limits;
@@ -35,7 +36,6 @@ const RULES: &[(&str, Rule)] = &[
     ("config.md, mounts", mounts::source_and_type_are_given),
     ("config.md, mounts", mounts::id_mappings_are_whole),
     ("config.md, mounts", mounts::id_mapped_mounts_have_a_mapping),
-    ("config.md, process", process::process_is_given),
     (PROCESS, process::args_are_given),
     (PROCESS, process::cwd_is_absolute),
     (PROCESS, process::env_is_assignments),
@@ -55,6 +55,9 @@ const RULES: &[(&str, Rule)] = &[
     ("config.md, hooks", hooks::path_is_absolute),
     ("config.md, hooks", hooks::timeout_is_positive),
     ("config.md, annotations", top::annotations_have_keys),
+    ("crun(1), extensions", annotations::paths_are_absolute),
+    ("crun(1), extensions", annotations::delegate_cgroup_is_below),
+    ("crun(1), extensions", annotations::mount_context_type_is_known),
     ("config-linux.md, namespaces", namespaces::kinds_are_known_once),
     ("config-linux.md, namespaces", namespaces::paths_are_absolute),
     ("config-linux.md, user namespace mappings", namespaces::mappings_go_with_a_new_user_namespace),
@@ -67,7 +70,7 @@ const RULES: &[(&str, Rule)] = &[
     ("config-linux.md, network devices", devices::network_devices_have_a_namespace),
     (RESOURCES, devices::device_rules_are_known),
     (RESOURCES, limits::memory_is_in_range),
-    (RESOURCES, limits::memory_kernel_limits_are_gone),
+    (RESOURCES, limits::memory_kernel_limit_is_gone),
     (RESOURCES, limits::cpu_is_in_range),
     (RESOURCES, limits::cpu_lists_are_lists),
     (RESOURCES, limits::pids_are_in_range),
@@ -175,6 +178,7 @@ mod tests {
         process::CASES,
         schedule::CASES,
         hooks::CASES,
+        annotations::CASES,
         namespaces::CASES,
         devices::CASES,
         limits::CASES,

@@ -8,10 +8,6 @@ use crate::spec::names;
 /// The most supplementary groups of setgroups(2).
 const MOST_GROUPS: usize = 65_536;
 
-pub(super) fn process_is_given(config: &Config, faults: &mut Faults) {
-    faults.require(config.process.is_some(), "process", "a process is required");
-}
-
 pub(super) fn args_are_given(config: &Config, faults: &mut Faults) {
     let Some(process) = &config.process else { return };
     let given = process.args.as_ref().is_some_and(|args| !args.is_empty());
@@ -143,7 +139,7 @@ pub(super) fn oom_score_adj_is_in_range(config: &Config, faults: &mut Faults) {
 
 #[cfg(test)]
 pub(super) const CASES: super::tests::Cases = &[
-    (r#"{"process": null}"#, "process", "a process is required"),
+    (r#"{"process": null}"#, "", ""),
     (r#"{"process": {"args": null}}"#, "process.args", "a program to run is required"),
     (r#"{"process": {"args": []}}"#, "process.args", "a program to run is required"),
     (r#"{"process": {"cwd": ""}}"#, "process.cwd", "a working directory is required"),

@@ -1,7 +1,7 @@
 //! Hooks as they run: their input, their end, and what they do not get.
 
 use super::draft::{Draft, Running, ignored};
-use hull_init::op::{HookSpec, Op};
+use hull_init::op::{HookSpec, Op, Slot};
 use hull_init::wire;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -17,12 +17,16 @@ fn hook(path: &str, script: &str, timeout: u64, padding: usize) -> (Running, std
     let after_pid = draft.bytes(b",\"status\":\"created\"}");
     let (argv, envp) = (draft.texts(&["sh", "-c", script]), draft.texts(&["PATH=/bin", "HOOK=yes"]));
     let path = draft.text(path);
-    let spec = HookSpec { path, argv, envp, timeout, before_pid, after_pid };
+    let none = u64::from(Slot::NONE.0);
+    let spec = HookSpec { name: path, path, argv, envp, timeout, stdout: none, stderr: none, before_pid, after_pid };
     let words = [
+        spec.name.0,
         spec.path.0,
         spec.argv.0,
         spec.envp.0,
         spec.timeout,
+        spec.stdout,
+        spec.stderr,
         spec.before_pid.at.0,
         spec.before_pid.len.into(),
         spec.after_pid.at.0,

@@ -211,6 +211,7 @@ fn a_time_namespace_has_its_offsets() {
     let mut draft = Draft::new(0);
     let proc = draft.fd(std::fs::File::open("/proc").unwrap());
     let offsets = draft.bytes(b"monotonic 86400 0\nboottime 604800 0\n");
+    draft.call(libc::SYS_unshare, 0, &[libc::CLONE_NEWTIME as u64]);
     draft.step(Op::TimeNamespace { proc, offsets });
     draft.meet();
     let mut running = draft.start();

@@ -1,7 +1,7 @@
 //! File systems, nodes, masks and the change of root, as the kernel shows them.
 
 use super::draft::{Draft, Root, Running, root_or_skip};
-use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, Op, Slot};
+use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, LINK_KEEP, LINK_REFUSE, LINK_REPLACE, Op, Slot};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
@@ -152,22 +152,36 @@ fn symlinks_are_made_kept_and_replaced() {
     symlink("elsewhere", at("other")).unwrap();
     fs::write(at("file"), "").unwrap();
     fs::write(at("kept"), "").unwrap();
+    symlink("target", at("wanted")).unwrap();
     fs::create_dir(at("dir")).unwrap();
     let mut draft = Draft::new(0);
     let dir = draft.fd(fs::File::open(directory.path()).unwrap());
     let inode = fs::symlink_metadata(at("same")).unwrap().ino();
-    for (name, replace) in
-        [("new", false), ("same", true), ("other", true), ("file", true), ("kept", false), ("dir", true)]
-    {
+    for (name, other) in [
+        ("new", LINK_KEEP),
+        ("same", LINK_REPLACE),
+        ("other", LINK_REPLACE),
+        ("file", LINK_REPLACE),
+        ("kept", LINK_KEEP),
+        ("wanted", LINK_REFUSE),
+        ("refused", LINK_REFUSE),
+        ("dir", LINK_REPLACE),
+    ] {
         let (target, name) = (draft.text("target"), draft.text(name));
-        draft.step(Op::Symlink { target, dir, name, replace });
+        draft.step(Op::Symlink { target, dir, name, other });
     }
     assert_eq!(draft.start().failure(), (libc::EISDIR, "dir".into()));
-    for name in ["new", "same", "other", "file"] {
+    for name in ["new", "same", "other", "file", "wanted", "refused"] {
         assert_eq!(fs::read_link(at(name)).unwrap(), Path::new("target"), "{name}");
     }
     assert_eq!(fs::symlink_metadata(at("same")).unwrap().ino(), inode);
     assert!(at("kept").is_file());
+
+    let mut draft = Draft::new(0);
+    let dir = draft.fd(fs::File::open(directory.path()).unwrap());
+    let (target, name) = (draft.text("elsewhere"), draft.text("new"));
+    draft.step(Op::Symlink { target, dir, name, other: LINK_REFUSE });
+    assert_eq!(draft.start().failure(), (libc::EEXIST, "new".into()));
 }
 
 #[test]

@@ -137,7 +137,8 @@ fn the_barrier_keeps_little_and_goes_on_with_the_starter() {
     let mut draft = Draft::new(0);
     let other = draft.fd(std::fs::File::open("/dev/null").unwrap());
     let listener = draft.fd(listener);
-    draft.step(Op::Barrier { listener, keep: 3 });
+    let stdout = draft.fd(std::fs::File::open("/dev/null").unwrap());
+    draft.step(Op::Barrier { listener, keep: 3, stdout, stderr: Slot::NONE });
     draft.meet();
     draft.call(libc::SYS_fsync, 1, &[other.0.into()]);
     let mut running = draft.start();
@@ -152,8 +153,8 @@ fn the_barrier_keeps_little_and_goes_on_with_the_starter() {
     running.reach();
     let mut fds: Vec<_> = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().collect();
     fds.retain(|entry| entry.is_ok());
-    // Standard streams, the listener, the starter.
-    assert_eq!(fds.len(), 5, "{fds:?}");
+    // Standard streams, the listener, what hooks write to, the starter.
+    assert_eq!(fds.len(), 6, "{fds:?}");
     let rss = running.rss();
     assert!(rss < 256, "{rss} KB resident");
     running.go();
@@ -168,7 +169,7 @@ fn the_conversation_ends_with_the_barrier_wherever_its_descriptor_is() {
     let keep = listener.as_raw_fd() as u32 + 1;
     let mut draft = Draft::new(0);
     let listener = draft.fd(listener);
-    draft.step(Op::Barrier { listener, keep });
+    draft.step(Op::Barrier { listener, keep, stdout: Slot::NONE, stderr: Slot::NONE });
     let mut running = draft.start();
     running.expect(wire::CREATED);
     running.go();
