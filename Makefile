@@ -10,7 +10,7 @@ BUSYBOX := /var/lib/dpkg/info/busybox-static.list
 
 export DEBIAN_FRONTEND := noninteractive
 
-.PHONY: run build test lint bench install test-engines test-embedding test-dependent conformance conformance-runc need-build need-test need-root clean
+.PHONY: run build test lint bench install test-engines test-machine machine-shell test-embedding test-dependent conformance conformance-runc need-build need-test need-root clean
 
 # $(call need,FILE PACKAGE ...): installs the packages of which a file is missing.
 define need
@@ -56,6 +56,14 @@ bench: build
 # podman, docker and containerd with hull under them.
 test-engines: build
 	HULL=$(HULL) integration/engines/run
+
+# A machine with systemd and pure cgroup v2, made and booted for the tests of both; TESTS names others of integration/tests.
+test-machine: need-root build
+	HULL=$(HULL) integration/machine/run $(TESTS)
+
+# A root shell in that machine.
+machine-shell: need-root build
+	HULL=$(HULL) integration/machine/run --shell
 
 # A minute of containers from a program with many threads, a large heap, an async runtime and signals in all of them.
 test-embedding: need-root need-test build

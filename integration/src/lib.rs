@@ -31,6 +31,7 @@ pub mod runtime;
 pub mod seccomp_agent;
 pub mod signals;
 mod sys;
+pub mod systemd;
 pub mod user;
 pub mod view;
 

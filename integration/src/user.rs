@@ -21,10 +21,15 @@ pub fn runtime_with(wrapper: Vec<String>) -> Runtime {
 /// A bundle of [`USER`]'s with what `spec --rootless` changes: a user namespace with one id, no cgroup, no network of
 /// its own limits, /sys bound from the host's.
 pub fn bundle(rt: &Runtime) -> Bundle {
+    bundle_of(rt, USER)
+}
+
+/// The same for the user with this id.
+pub fn bundle_of(rt: &Runtime, id: u32) -> Bundle {
     let mut bundle = rt.bundle();
-    chown_tree(bundle.dir(), USER);
+    chown_tree(bundle.dir(), id);
     bundle.namespace("user", crate::bundle::Join::New);
-    let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
+    let map = json!([{"containerID": 0, "hostID": id, "size": 1}]);
     bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
     bundle.namespace("network", crate::bundle::Join::None);
     bundle.unset("/linux/resources").unset("/linux/cgroupsPath");

@@ -2,9 +2,17 @@
 //!
 //! A wrapper is the head of a command line; the runtime's own command line follows it.
 
+use std::path::Path;
+
 /// A private mount namespace whose /sys/fs/cgroup is cgroup v2 and nothing else.
 pub fn pure_v2() -> Vec<String> {
     in_mount_namespace("umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+}
+
+/// Where the host has the tree that [`pure_v2`] shows at /sys/fs/cgroup.
+pub fn v2_root() -> &'static Path {
+    let hybrid = Path::new("/sys/fs/cgroup/unified");
+    if hybrid.is_dir() { hybrid } else { Path::new("/sys/fs/cgroup") }
 }
 
 /// A private mount namespace in which a shell command prepares the ground.

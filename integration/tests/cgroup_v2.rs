@@ -2,13 +2,13 @@
 //! device rules as eBPF, and clear errors for what is missing.
 
 use integration::bundle::Join;
-use integration::{Bundle, Runtime, json, proc};
+use integration::{Bundle, Runtime, json, proc, view};
 use std::fs;
 use std::path::PathBuf;
 
-/// Where the host, which sees a hybrid, has the container's v2 cgroup.
+/// Where the host, which may see a hybrid, has the container's v2 cgroup.
 fn dir(rt: &Runtime) -> PathBuf {
-    PathBuf::from(format!("/sys/fs/cgroup/unified/{}", rt.tag()))
+    view::v2_root().join(rt.tag())
 }
 
 fn bundle(rt: &Runtime) -> Bundle {
@@ -138,12 +138,17 @@ fn device_rules_hold_for_exec_and_survive_update() {
 
 #[test]
 fn a_controller_that_is_missing_is_named() {
+    let here = fs::read_to_string(view::v2_root().join("cgroup.controllers")).unwrap();
     for (resource, value, name) in [
         ("pids", json!({"limit": 10}), "pids"),
         ("memory", json!({"limit": 64 << 20}), "memory"),
         ("cpu", json!({"cpus": "0"}), "cpuset"),
         ("cpu", json!({"quota": 1000, "period": 100_000}), "cpu"),
     ] {
+        if here.split_whitespace().any(|controller| controller == name) {
+            println!("skipped: this machine has the controller {name} of version 2");
+            continue;
+        }
         let rt = Runtime::pure_v2();
         let mut bundle = bundle(&rt);
         bundle.set(&format!("/linux/resources/{resource}"), value).args(&["true"]);

@@ -195,6 +195,16 @@ fn cve_2019_16884_and_2025_52881_what_is_meant_for_the_kernel_goes_to_the_kernel
         assert_eq!(output.stdout, "", "{output}");
         output.says("inside /proc").one_line();
     }
+    // In the place of all of it; another procfs is welcome.
+    let mut refused = rt.bundle_named("whole");
+    refused.bind(&fake, "/proc", &["rw"]).script("echo ran");
+    rt.run(&refused).exits(1).says("not of type proc").one_line();
+    let mut refused = rt.bundle_named("tmpfs");
+    refused.push("/mounts", json!({"destination": "/proc", "type": "tmpfs"})).script("echo ran");
+    rt.run(&refused).exits(1).says("not of type proc").one_line();
+    let mut welcome = rt.bundle_named("procfs");
+    welcome.bind(Path::new("/proc"), "/proc", &["rw"]).script("echo ran");
+    assert_eq!(rt.run(&welcome).ok(), "ran\n");
     // By a symlink of the image's, which makes the whole /proc of the container a false one.
     symlink("/proc", bundle.inside("/data")).unwrap();
     bundle.bind(&fake, "/data", &["rw"]);

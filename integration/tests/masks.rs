@@ -142,6 +142,21 @@ fn sysctls_of_the_host_are_refused() {
     }
 }
 
+/// Docker 20.10 gives the host's network by its path.
+#[test]
+fn sysctls_of_the_host_are_refused_where_its_namespace_has_a_path() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    let host = format!("/proc/{}/ns/net", std::process::id());
+    bundle
+        .namespace("network", Join::Path(host))
+        .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"}))
+        .args(&["true"]);
+    rt.run(&bundle).exits(1).says("net.ipv4.ip_forward").says("linux.namespaces").one_line();
+    bundle.set("/linux/sysctl", json!({"kernel.shmmax": "123456789"}));
+    rt.run(&bundle).ok();
+}
+
 #[test]
 fn an_unknown_sysctl_is_named() {
     let rt = Runtime::new();

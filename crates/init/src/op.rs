@@ -231,6 +231,8 @@ pub const ATTACH_DIRECTORY: u32 = 8;
 
 /// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
 pub const ATTACH_KEEP_MODE: u32 = 16;
+/// [`Op::Attach`]: refuse a mount that is no procfs.
+pub const ATTACH_PROCFS: u32 = 32;
 
 /// [`Op::Symlink`]: it is left as it is.
 pub const LINK_KEEP: u32 = 0;

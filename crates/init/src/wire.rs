@@ -93,6 +93,8 @@ pub mod point {
     pub const SECCOMP_LISTENER: u32 = 3;
     /// Everything is mounted, the root is still the host's: prestart and createRuntime hooks.
     pub const HOOKS: u32 = 4;
+    /// Nothing is done yet: the process is to be put into its cgroup.
+    pub const ADMISSION: u32 = 5;
 }
 
 #[cfg(test)]

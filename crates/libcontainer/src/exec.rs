@@ -91,7 +91,7 @@ impl Container {
             bundle: self.bundle(),
             rootfs: self.rootfs(),
             // Where the hierarchies are matters to those who mount them only.
-            cgroup: Cgroups { procs: entry.procs.len() as u16, ..Cgroups::default() },
+            cgroup: Cgroups { procs: entry.procs.len() as u16, by_admission: entry.by_admission, ..Cgroups::default() },
             filter: filter.as_ref(),
             launch: LaunchFacts { join: namespaces_of(self, init.pid), home: home.as_deref(), ..launch.facts() },
         };
@@ -114,6 +114,7 @@ impl Container {
                 start_socket: None,
                 init: Some((init_pidfd, init.pid)),
                 on_pid: &mut |_, _| Ok(()),
+                admit: &mut |pid| cgroup.admit(pid),
             },
         )
     }

@@ -122,8 +122,10 @@ impl Runtime {
         let config: &Config = bundle.spec();
         let process = process_of(config);
         let layout = Layout::detect()?;
-        let location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id, self.driver)?;
-        let procs = if location.is_v2() { 0 } else { location.hierarchies().len() as u16 };
+        let location = self.locate(&layout, &host, config, id)?;
+        let by_admission = self.driver == Driver::Systemd;
+        let walks_in = !location.is_v2() && !by_admission;
+        let procs = if walks_in { location.hierarchies().len() as u16 } else { 0 };
         let filter = filter_of(config, None)?;
         let rootfs = bundle.rootfs();
         let links = links::of(bundle)?;
@@ -134,7 +136,7 @@ impl Runtime {
             id,
             bundle: bundle.dir(),
             rootfs: &rootfs,
-            cgroup: cgroups(&layout, &location, procs),
+            cgroup: cgroups(&layout, &location, procs, by_admission),
             filter: filter.as_ref(),
             launch: LaunchFacts { barrier: true, links: &links, ..LaunchFacts::default() },
         };
@@ -185,7 +187,7 @@ impl Runtime {
         let rootfs = bundle.rootfs();
         let rootless = self.is_rootless(host);
         let layout = Layout::detect()?;
-        let mut location = Location::resolve(&layout, config.linux.cgroups_path.as_deref(), id.as_str(), self.driver)?;
+        let mut location = self.locate(&layout, host, config, id.as_str())?;
         let filter = filter_of(config, Some(&self.store.beside("seccomp")))?;
 
         let raw = serde_json::value::RawValue::from_string(bundle.raw().to_owned())
@@ -212,7 +214,8 @@ impl Runtime {
         let resources = config.linux.resources.as_ref().unwrap_or(&default_resources);
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
         let owner = crate::cgroup::owner::of_cgroup(config, process);
-        let options = Options { rootless, devices: !(in_user_namespace && rootless), owner };
+        let devices = !(in_user_namespace && rootless);
+        let options = Options { rootless, devices, owner, annotations: Some(&config.annotations) };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
         let mut cgroup_entry = cgroup.entry()?;
         if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {
@@ -223,7 +226,6 @@ impl Runtime {
                     .map_err(|error| error.field(field()))?,
             );
         }
-        let mut skipped = cgroup.limits_skipped().to_vec();
         if *cgroup.location() != location {
             // Rootless, some hierarchies were not to be had.
             location = cgroup.location().clone();
@@ -245,7 +247,7 @@ impl Runtime {
                     .delegation
                     .as_ref()
                     .map(|below| (below.subtree.len() as u16, below.controllers.clone())),
-                ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16)
+                ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16, cgroup_entry.by_admission)
             },
             filter: filter.as_ref(),
             launch: LaunchFacts {
@@ -257,7 +259,6 @@ impl Runtime {
             },
         };
         let plan = plan::init(&input)?;
-        skipped.extend(plan.warnings.iter().cloned());
         let start_socket = match barrier {
             true => Some(
                 crate::sys::socket::listen_in(making.entry()?.dir(), START_SOCKET)
@@ -265,6 +266,9 @@ impl Runtime {
             ),
             false => None,
         };
+        let console = launch.console_socket()?;
+        let stdio = launch.stdio_fds()?;
+        let mut cgroup = making.cgroup.take(); // lent to the launch
         let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
             record.init = match state::Process::observe(pid) {
                 Err(error) if barrier => return Err(error),
@@ -273,9 +277,7 @@ impl Runtime {
             };
             if barrier { making.write(&record) } else { Ok(()) }
         };
-        let console = launch.console_socket()?;
-        let stdio = launch.stdio_fds()?;
-        let mut launched = launch::perform(
+        let launched = launch::perform(
             &plan,
             launch::Launch {
                 config,
@@ -291,8 +293,13 @@ impl Runtime {
                 start_socket,
                 init: None,
                 on_pid: &mut on_pid,
+                admit: &mut |pid| cgroup.as_mut().map_or(Ok(()), |cgroup| cgroup.admit(pid)),
             },
-        )?;
+        );
+        let mut skipped = cgroup.as_ref().map(|cgroup| cgroup.limits_skipped().to_vec()).unwrap_or_default();
+        skipped.extend(plan.warnings.iter().cloned());
+        making.cgroup = cgroup;
+        let mut launched = launched?;
         record.phase = if barrier { Phase::Created } else { Phase::Started };
         let receiver = annotations::asked(config, annotations::PIDFD_RECEIVER);
         let told = making
@@ -307,6 +314,11 @@ impl Runtime {
                 Err(error)
             }
         }
+    }
+
+    fn locate(&self, layout: &Layout, host: &Host, config: &Config, id: &str) -> Result<Location> {
+        let path = config.linux.cgroups_path.as_deref();
+        Location::resolve(layout, path, id, self.driver, self.is_rootless(host))
     }
 
     fn is_rootless(&self, host: &Host) -> bool {
@@ -370,10 +382,10 @@ pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<
 }
 
 /// The container's cgroups as the plan needs to know them.
-pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16) -> Cgroups {
+pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16, by_admission: bool) -> Cgroups {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let v1 = location.hierarchies().iter().filter(|h| !h.is_v2()).map(|h| (name(&h.mount), h.path.clone())).collect();
-    Cgroups { procs, unified: layout.is_v2(), v1, ..Cgroups::default() }
+    Cgroups { procs, by_admission, unified: layout.is_v2(), v1, ..Cgroups::default() }
 }
 
 fn check_rootfs(bundle: &Bundle) -> Result<()> {

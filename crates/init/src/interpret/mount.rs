@@ -7,6 +7,9 @@ use crate::sys::mount::{self, AT_RECURSIVE, MOUNT_ATTR_RDONLY};
 use crate::sys::{AT_FDCWD, Errno, Fd, Result, Text, fs};
 use crate::wire::TEXT;
 
+/// The magic number of procfs.
+const PROCFS: u64 = 0x9fa0;
+
 /// Gives the root of a new file system the permissions of the directory it will hide; where there is none it keeps its own.
 fn keep_mode(tree: Fd, root: Fd, path: Text) -> Result<()> {
     let hidden = match fs::openat2(root, path, fs::O_PATH, IN_ROOT) {
@@ -29,6 +32,10 @@ fn is_directory(fd: Fd) -> Result<bool> {
 impl Run {
     pub(super) fn attach(&mut self, tree: Slot, root: Slot, path: Addr, flags: u32) -> Result<()> {
         let (tree, root, path) = (self.plan.fd(tree)?, self.plan.fd(root)?, self.plan.text(path)?);
+        if flags & op::ATTACH_PROCFS != 0 && fs::filesystem(tree)? != PROCFS {
+            self.object = b"not of type proc";
+            return Err(Errno::INVAL);
+        }
         let leaf = if flags & op::ATTACH_DIRECTORY != 0 { Leaf::Directory(paths::MODE) } else { Leaf::Like(tree) };
         if flags & op::ATTACH_FRESH != 0 {
             match leaf.make(root, path) {

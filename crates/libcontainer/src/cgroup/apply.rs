@@ -6,7 +6,7 @@ use super::limits::{Asked, Bound, Limits, Setting};
 use super::location::Hierarchy;
 use super::v2::Current;
 use super::write::{Write, refused, write_group};
-use super::{Cgroup, ebpf, v1, v2};
+use super::{Cgroup, ebpf, systemd, v1, v2};
 use crate::config::Resources;
 use crate::error::{Error, Kind, Result};
 use crate::sys::bpf;
@@ -34,7 +34,7 @@ pub(super) struct Applier<'a> {
 }
 
 pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
-    let limits = Limits::new(resources)?;
+    let mut limits = Limits::new(resources)?;
     let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
     let location = cgroup.location.clone();
@@ -43,6 +43,10 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     }
     let places = location.hierarchies.iter().map(place).collect();
     let mut applier = Applier { places, lenient: false, unmanaged: false, skipped: Vec::new() };
+    applier.check(&limits)?;
+    if let Some(unit) = &location.unit {
+        systemd::update(unit, &location, &mut limits, policy.as_ref())?;
+    }
     applier.limits(&limits)?;
     if let Some(policy) = policy {
         applier.devices(&policy)?;
@@ -52,6 +56,17 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
 }
 
 impl Applier<'_> {
+    /// Refuses what config.json wants refused, before anything is changed.
+    fn check(&self, limits: &Limits) -> Result<()> {
+        let Some(place) = self.places.iter().find(|place| place.hierarchy.is_v2()) else { return Ok(()) };
+        for asked in &limits.asked {
+            if let Setting::Memory { limit, total, check: true } = &asked.setting {
+                check_usage(&place.dir, *limit, *total)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sets all limits in their order.
     pub fn limits(&mut self, limits: &Limits) -> Result<()> {
         self.skipped.extend(limits.ignored.iter().cloned());
@@ -83,9 +98,6 @@ impl Applier<'_> {
             };
             return Err(Error::new(Kind::Unsupported, what).field(first_field(&v1::render(asked), asked)).object(name));
         };
-        if let Setting::Memory { limit, total, check: true } = &asked.setting {
-            check_usage(&place.dir, *limit, *total)?;
-        }
         let current = if place.new { Current::default() } else { current(&place.dir, &asked.setting) };
         let writes = v2::render(asked, &current)?;
         match write_group(&place.dir, &writes) {
@@ -138,7 +150,7 @@ pub(super) fn not_permitted(errno: Option<i32>) -> bool {
 }
 
 /// The values that the rendering of `setting` reckons with.
-fn current(dir: &Dir, setting: &Setting) -> Current {
+pub(super) fn current(dir: &Dir, setting: &Setting) -> Current {
     let bound = |text: &str| match text.split_whitespace().next() {
         Some("max") => Some(Bound::Max),
         Some(number) => number.parse().ok().map(Bound::At),

@@ -6,6 +6,7 @@ use super::dir::{Dir, value_of};
 use super::layout::{ROOT, memberships, own_memberships};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
+use super::systemd::{self, Pending};
 use super::{Cgroup, Options, owner};
 use crate::config::Resources;
 use crate::error::{Error, Kind, Result};
@@ -52,9 +53,23 @@ impl Drop for Made {
     }
 }
 
-pub(super) fn create(location: &Location, resources: &Resources, options: &Options) -> Result<Cgroup> {
+/// What a cgroup is to have, interpreted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub limits: Limits,
+    pub policy: Policy,
+    /// Whether the config has device rules of its own.
+    pub device_rules: bool,
+}
+
+pub(super) fn create(location: &Location, resources: &Resources, options: &Options<'_>) -> Result<Cgroup> {
     let limits = Limits::new(resources)?;
     let policy = Policy::new(&resources.devices)?;
+    let wanted = Wanted { limits, policy, device_rules: !resources.devices.is_empty() };
+    if location.unit.is_some() {
+        let pending = Some(Box::new(Pending::new(wanted, options)?));
+        return Ok(Cgroup { pending, ..Cgroup::open(location) });
+    }
     let mut location = location.clone();
     let mut skipped = Vec::new();
     let mut made = Made::default();
@@ -91,15 +106,27 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
         let path = &location.hierarchies[0].path;
         applier.places[0].dir = Dir::open(path).map_err(|errno| Dir::at(path).failed("open", "", errno))?;
     }
-    applier.limits(&limits)?;
+    furnish(&mut applier, &wanted, options)?;
+
+    let skipped = std::mem::take(&mut applier.skipped);
+    let opened = if location.is_v2() { applier.places.pop().map(|place| place.dir) } else { None };
+    made.keep();
+    let must_walk_in = wanted.limits.asked.iter().any(|asked| asked.setting == Setting::Pids(Bound::At(0)));
+    Ok(Cgroup { location, opened, must_walk_in, pending: None, skipped })
+}
+
+/// Sets limits and device rules in new directories.
+fn furnish(applier: &mut Applier<'_>, wanted: &Wanted, options: &Options<'_>) -> Result<()> {
+    let Wanted { limits, policy, device_rules } = wanted;
+    applier.limits(limits)?;
     for place in applier.places.iter().filter(|place| place.hierarchy.has("cpuset")) {
         let chosen = |wanted: fn(&Setting) -> bool| limits.asked.iter().any(|asked| wanted(&asked.setting));
         let untouched = place.new && !chosen(|s| matches!(s, Setting::Cpus(_) | Setting::Mems(_)));
         inherit_cpuset(place.dir.path(), &place.hierarchy.mount, untouched)?;
     }
     if options.devices {
-        applier.devices(&policy)?;
-    } else if !resources.devices.is_empty() {
+        applier.devices(policy)?;
+    } else if *device_rules {
         applier.skipped.push(format!("device rules cannot be set here ({DEVICES})"));
     }
     if let Some(uid) = options.owner {
@@ -112,12 +139,43 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
             }
         }
     }
+    Ok(())
+}
 
-    let skipped = std::mem::take(&mut applier.skipped);
-    let opened = if location.is_v2() { applier.places.pop().map(|place| place.dir) } else { None };
+/// Has systemd put a process in, and make the cgroup around the first. What systemd makes it also removes: nothing of it
+/// counts as ours on an error, but the directories of version 1 that it does not manage.
+pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
+    let location = cgroup.location.clone();
+    let Some(unit) = &location.unit else { return Ok(()) };
+    let Some(pending) = &cgroup.pending else {
+        let path = location.hierarchies.first().map(|h| h.path.as_path()).unwrap_or(Path::new(""));
+        return systemd::attach(unit, path, pid);
+    };
+    pending.start(unit, &location, pid)?;
+    let Some(pending) = cgroup.pending.take() else { return Ok(()) };
+    let mut made = Made::default();
+    for hierarchy in &location.hierarchies {
+        made.directory(&hierarchy.path)?;
+        if let Some(parent) = hierarchy.path.parent().filter(|_| hierarchy.has("cpuset")) {
+            inherit_cpuset(parent, &hierarchy.mount, false)?;
+        }
+    }
+    let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: true };
+    let places = location.hierarchies.iter().map(place).collect();
+    let lenient = pending.options.rootless;
+    let mut applier = Applier { places, lenient, unmanaged: false, skipped: Vec::new() };
+    furnish(&mut applier, &pending.wanted, &pending.options)?;
+    systemd::enter_the_rest(&applier, pid)?;
+    cgroup.skipped = applier.skipped;
     made.keep();
-    let must_walk_in = limits.asked.iter().any(|asked| asked.setting == Setting::Pids(Bound::At(0)));
-    Ok(Cgroup { location, opened, must_walk_in, skipped })
+    Ok(())
+}
+
+/// Whether the caller may not put a process into a cgroup of its own, for want of rights where the process comes from. Its
+/// systemd may, for the system's own does it for it.
+pub(super) fn is_only_for_systemd(location: &Location) -> bool {
+    let of_user = location.unit.as_ref().is_some_and(|unit| unit.user);
+    of_user && location.hierarchies.iter().any(|hierarchy| check_way_in(hierarchy).is_err())
 }
 
 /// Makes the container's directory in one hierarchy, or sees that nobody is in the one that exists. How many directories are

@@ -24,11 +24,15 @@ impl Cgroup {
     /// Makes the cgroup `path` below this one, owned by the host's user `owner`. It is removed with this one.
     ///
     /// # Errors
-    /// `Unsupported` where this one is not of version 2; what the kernel refuses.
+    /// `Unsupported` where this one is not of version 2, or is systemd's to make and not there yet; what the kernel refuses.
     pub fn delegate(&self, path: &str, owner: Option<u32>) -> Result<Delegation> {
         let Some(hierarchy) = self.location.hierarchies.first().filter(|_| self.location.is_v2()) else {
             return Err(Error::new(Kind::Unsupported, "a cgroup can be delegated on cgroup v2 only"));
         };
+        if self.pending.is_some() {
+            let what = "a cgroup cannot be delegated below one that systemd makes";
+            return Err(Error::new(Kind::Unsupported, what).hint("run without --systemd-cgroup"));
+        }
         enable_all(hierarchy);
         let mut here = hierarchy.path.clone();
         let dir = Dir::at(&here);

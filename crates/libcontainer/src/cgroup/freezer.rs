@@ -102,8 +102,7 @@ impl EventFile {
         let failed = |act: &str, errno| Dir::at(&self.path).failed(act, "cgroup.events", errno);
         loop {
             // The read comes first: it is what the kernel measures "changed" against.
-            seek(&self.file, SeekFrom::Start(0)).map_err(|errno| failed("seek in", errno))?;
-            match read_all(self.file.as_fd()) {
+            match seek(&self.file, SeekFrom::Start(0)).and_then(|_| read_all(self.file.as_fd())) {
                 Ok(text) if value_of(&text, key) == Some(value) => return Ok(true),
                 Ok(_) => {}
                 Err(Errno::NODEV | Errno::NOENT) => return Ok(true),

@@ -1,7 +1,8 @@
 //! Where a container's cgroup is in each hierarchy.
 
 use super::layout::{Kind, Layout, ROOT, memberships, own_memberships};
-use crate::error::{Error, Kind as ErrorKind, Result};
+use super::systemd::{self, Unit};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -12,17 +13,11 @@ const FIELD: &str = "linux.cgroupsPath";
 pub enum Driver {
     /// hull itself, by the file system.
     Cgroupfs,
-    /// systemd, asked over D-Bus. Not there yet.
+    /// systemd, asked over D-Bus: the system's instance, at `$DBUS_SYSTEM_BUS_ADDRESS` or where it always is; without
+    /// privileges the caller's own, at `$DBUS_SESSION_BUS_ADDRESS` or in `$XDG_RUNTIME_DIR`.
     Systemd,
     /// Nobody: the container stays in its caller's cgroups (crun's `--cgroup-manager=disabled`).
     Disabled,
-}
-
-impl Driver {
-    /// Whether hull has it.
-    pub fn is_supported(self) -> bool {
-        self != Driver::Systemd
-    }
 }
 
 /// Where a container's cgroup is, in each hierarchy. What `state.json` keeps of it.
@@ -31,6 +26,9 @@ pub struct Location {
     pub(crate) hierarchies: Vec<Hierarchy>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) disabled: bool,
+    /// The unit, where systemd has made the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<Unit>,
 }
 
 /// One hierarchy and the container's place in it.
@@ -69,18 +67,23 @@ impl Hierarchy {
 impl Location {
     /// Finds the place, by runc's rules: an absolute `cgroups_path` counts from the mount of each hierarchy; a relative one,
     /// or `id` if there is none, is below the caller's own cgroup on version 1 and beside it on version 2 (where a cgroup
-    /// with processes can have no children with controllers). `..` cannot leave the place it counts from.
+    /// with processes can have no children with controllers). `..` cannot leave the place it counts from. For systemd it is
+    /// `slice:prefix:name`, of the caller's own instance if `rootless`.
     ///
     /// # Errors
-    /// `InvalidSpec` (`linux.cgroupsPath`) if the path names no cgroup, `Unsupported` for the systemd driver, `System` if
-    /// the caller's own cgroup is needed and cannot be read.
-    pub fn resolve(layout: &Layout, cgroups_path: Option<&str>, id: &str, driver: Driver) -> Result<Location> {
-        if !driver.is_supported() {
-            let what = "the systemd cgroup driver is not supported";
-            return Err(Error::new(ErrorKind::Unsupported, what).hint("run without --systemd-cgroup"));
-        }
-        if driver == Driver::Disabled {
-            return Ok(Location { hierarchies: Vec::new(), disabled: true });
+    /// `InvalidSpec` (`linux.cgroupsPath`) if the path names no cgroup, `Unsupported` if a user's instance of systemd is
+    /// needed and not there, `System` if the caller's own cgroup is needed and cannot be read.
+    pub fn resolve(
+        layout: &Layout,
+        cgroups_path: Option<&str>,
+        id: &str,
+        driver: Driver,
+        rootless: bool,
+    ) -> Result<Location> {
+        match driver {
+            Driver::Cgroupfs => {}
+            Driver::Disabled => return Ok(Location { hierarchies: Vec::new(), disabled: true, unit: None }),
+            Driver::Systemd => return systemd::locate(layout, cgroups_path, id, rootless),
         }
         let asked = cgroups_path.filter(|path| !path.is_empty());
         let inner = clean(asked.unwrap_or(id));
@@ -111,7 +114,7 @@ impl Location {
                 })
                 .collect(),
         };
-        Ok(Location { hierarchies, disabled: false })
+        Ok(Location { hierarchies, disabled: false, unit: None })
     }
 
     /// The cgroup of each controller: its name (`""` for version 2) and its path.
@@ -171,7 +174,7 @@ mod tests {
     }
 
     fn resolve(layout: &Layout, path: Option<&str>) -> Result<Location> {
-        Location::resolve(layout, path, "id", Driver::Cgroupfs)
+        Location::resolve(layout, path, "id", Driver::Cgroupfs, false)
     }
 
     #[test]
@@ -210,16 +213,24 @@ mod tests {
 
     #[test]
     fn drivers() {
-        let systemd = Location::resolve(&v1("/"), None, "id", Driver::Systemd).unwrap_err();
-        assert_eq!(systemd.kind(), ErrorKind::Unsupported);
-        let disabled = Location::resolve(&v1("/"), None, "id", Driver::Disabled).unwrap();
+        let systemd = Location::resolve(&v1("/own"), Some("a-b.slice:p:n"), "id", Driver::Systemd, false).unwrap();
+        assert_eq!(paths(&systemd)[0].1, "/a.slice/a-b.slice/p-n.scope", "wherever the caller is");
+        let systemd = Location::resolve(&Layout(Kind::V2), None, "id", Driver::Systemd, false).unwrap();
+        assert_eq!(paths(&systemd)[0].1, "/sys/fs/cgroup/system.slice/hull-id.scope");
+        assert!(
+            Location::resolve(&v1("/"), None, "id", Driver::Systemd, true).is_err(),
+            "version 1 is delegated to nobody"
+        );
+        let disabled = Location::resolve(&v1("/"), None, "id", Driver::Disabled, false).unwrap();
         assert_eq!(disabled.paths().count(), 0);
     }
 
     #[test]
     fn a_location_survives_its_record() {
-        let location = resolve(&v1("/tmp"), None).unwrap();
-        let text = serde_json::to_string(&location).unwrap();
-        assert_eq!(serde_json::from_str::<Location>(&text).unwrap(), location);
+        for driver in [Driver::Cgroupfs, Driver::Systemd, Driver::Disabled] {
+            let location = Location::resolve(&v1("/tmp"), None, "id", driver, false).unwrap();
+            let text = serde_json::to_string(&location).unwrap();
+            assert_eq!(serde_json::from_str::<Location>(&text).unwrap(), location);
+        }
     }
 }

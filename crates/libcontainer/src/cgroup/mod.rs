@@ -1,7 +1,7 @@
 //! The cgroup face: where a container's cgroup is, what it may use, and everything done to all of its processes at once.
 //!
 //! ```text
-//!     Layout ──► Location ──► Cgroup      Resources ──► Limits, Policy ──► v1 | v2 | ebpf ──► writes
+//!     Layout ──► Location ──► Cgroup      Resources ──► Limits, Policy ──► v1 | v2 | ebpf | systemd ──► writes, calls
 //!     mounted    the place    the acts    config.json   the one meaning    renderings
 //! ```
 //!
@@ -23,6 +23,7 @@ pub(crate) mod owner;
 mod processes;
 mod remove;
 mod stats;
+mod systemd;
 mod v1;
 mod v2;
 mod write;
@@ -36,7 +37,7 @@ pub use stats::{
     PressureLine, Stats,
 };
 
-use crate::config::Resources;
+use crate::config::{Map, Resources};
 use crate::error::{Error, Kind, Result};
 use dir::Dir;
 use rustix::fd::OwnedFd;
@@ -48,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a cgroup is made.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// The caller is an ordinary user, or root of a user namespace: what it is not permitted is left out and told
     /// ([`Cgroup::limits_skipped`]) instead of an error.
     pub rootless: bool,
@@ -56,11 +57,13 @@ pub struct Options {
     pub devices: bool,
     /// The user of the host who is to own the cgroup of version 2, for a container that manages its own below.
     pub owner: Option<u32>,
+    /// The config's annotations, some of which are properties of a unit of systemd's.
+    pub annotations: Option<&'a Map<String>>,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { rootless: false, devices: true, owner: None }
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { rootless: false, devices: true, owner: None, annotations: None }
     }
 }
 
@@ -72,6 +75,8 @@ pub struct Entry {
     /// `cgroup.procs` of every other hierarchy, open for writing: the new process writes `0` to each. The kernel checks
     /// the rights of who opened it.
     pub procs: Vec<OwnedFd>,
+    /// Neither will do: the new process waits at once, to be put in by [`Cgroup::admit`].
+    pub by_admission: bool,
     /// A cgroup below, to which it goes on.
     pub delegation: Option<Delegation>,
 }
@@ -84,23 +89,25 @@ pub struct Cgroup {
     opened: Option<Dir>,
     /// A limit of 0 processes lets none be cloned into the cgroup, while one that walks in is counted and stays alone.
     must_walk_in: bool,
+    /// What is to be made for the first process, by systemd.
+    pending: Option<Box<systemd::Pending>>,
     skipped: Vec<String>,
 }
 
 impl Cgroup {
     /// Makes the cgroup with its limits and device rules; see [`Options`]. Missing parents are made too. On an error all
-    /// that was made is removed, and nothing else.
+    /// that was made is removed, and nothing else. One of systemd's is made when its first process is there ([`Cgroup::admit`]).
     ///
     /// # Errors
     /// `InvalidSpec` with the field of a value without sense; `Unsupported` with the field and the missing controller;
     /// `WrongState` if the cgroup exists with processes in it or is frozen; `System` for what the kernel refused.
-    pub fn create(location: &Location, resources: &Resources, options: &Options) -> Result<Cgroup> {
+    pub fn create(location: &Location, resources: &Resources, options: &Options<'_>) -> Result<Cgroup> {
         create::create(location, resources, options)
     }
 
     /// The cgroup at `location`, which exists already. No system call.
     pub fn open(location: &Location) -> Cgroup {
-        Cgroup { location: location.clone(), opened: None, must_walk_in: false, skipped: Vec::new() }
+        Cgroup { location: location.clone(), opened: None, must_walk_in: false, pending: None, skipped: Vec::new() }
     }
 
     /// Where it is. After a rootless `create` only the hierarchies are left that it was permitted to use.
@@ -118,6 +125,9 @@ impl Cgroup {
     /// # Errors
     /// `System` if the cgroup is gone or not ours to enter.
     pub fn entry(&mut self) -> Result<Entry> {
+        if self.pending.is_some() || create::is_only_for_systemd(&self.location) {
+            return Ok(Entry { by_admission: true, ..Entry::default() });
+        }
         if self.location.is_v2() && !self.must_walk_in {
             let dir = self.opened.take().or_else(|| self.location.hierarchies.first().map(|h| Dir::at(&h.path)));
             let Some(dir) = dir else { return Ok(Entry::default()) };
@@ -131,6 +141,14 @@ impl Cgroup {
         };
         let procs = self.location.hierarchies.iter().map(open).collect::<Result<_>>()?;
         Ok(Entry { procs, ..Entry::default() })
+    }
+
+    /// Puts a process in that waits for it, and makes the cgroup around the first.
+    ///
+    /// # Errors
+    /// As for [`Cgroup::create`]; `Unsupported` if systemd cannot be reached.
+    pub fn admit(&mut self, pid: i32) -> Result<()> {
+        create::admit(self, pid)
     }
 
     /// The cgroup `path` below this one, for `exec --cgroup`. On version 1 `CONTROLLER[,CONTROLLER...]:PATH` changes the place

@@ -105,7 +105,7 @@ pub(super) fn wait_by_event(dir: &Dir, deadline: Instant) -> Result<bool> {
 }
 
 /// Whether the cgroup was removed.
-fn is_gone(error: &Error) -> bool {
+pub(super) fn is_gone(error: &Error) -> bool {
     [Errno::NOENT, Errno::NODEV].map(|errno| Some(errno.raw_os_error())).contains(&error.raw_os_error())
 }
 

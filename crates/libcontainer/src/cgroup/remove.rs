@@ -2,8 +2,8 @@
 
 use super::dir::Dir;
 use super::location::Hierarchy;
-use super::processes::{wait_by_event, wait_by_process};
-use super::{Cgroup, PATIENCE};
+use super::processes::{is_gone, wait_by_event, wait_by_process};
+use super::{Cgroup, PATIENCE, systemd};
 use crate::error::Result;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -17,7 +17,7 @@ impl Cgroup {
     /// # Errors
     /// `System`: a process stays (`EBUSY`), or the kernel refuses. The other hierarchies are removed all the same.
     pub fn remove(&self) -> Result<()> {
-        self.remove_where(|hierarchy, deadline| match hierarchy.made {
+        self.remove_where(&|_| false, |hierarchy, deadline| match hierarchy.made {
             0 => vacate(hierarchy, deadline),
             made => {
                 remove(hierarchy, deadline, &|_| false)?;
@@ -34,11 +34,23 @@ impl Cgroup {
     /// # Errors
     /// As [`Cgroup::remove`].
     pub fn remove_killing(&self, ours: impl Fn(i32) -> bool) -> Result<()> {
-        self.remove_where(|hierarchy, deadline| remove(hierarchy, deadline, &ours))
+        self.remove_where(&ours, |hierarchy, deadline| remove(hierarchy, deadline, &ours))
     }
 
-    fn remove_where(&self, remove: impl Fn(&Hierarchy, Instant) -> Result<()>) -> Result<()> {
+    fn remove_where(
+        &self,
+        ours: &impl Fn(i32) -> bool,
+        remove: impl Fn(&Hierarchy, Instant) -> Result<()>,
+    ) -> Result<()> {
+        if self.pending.is_some() {
+            return Ok(()); // whatever has the name of our unit is not ours
+        }
         let deadline = Instant::now() + PATIENCE;
+        if let Some(unit) = &self.location.unit {
+            // A unit with processes would be stopped in systemd's way, with signals and timeouts of its own.
+            self.location.hierarchies.iter().try_for_each(|hierarchy| empty(hierarchy, deadline, ours))?;
+            systemd::stop(unit)?;
+        }
         let mut result = Ok(());
         for hierarchy in &self.location.hierarchies {
             let removed = remove(hierarchy, deadline);
@@ -51,8 +63,7 @@ impl Cgroup {
 /// Waits until the container's processes have left a cgroup that stays.
 fn vacate(hierarchy: &Hierarchy, deadline: Instant) -> Result<()> {
     let dir = Dir::at(&hierarchy.path);
-    let gone = if hierarchy.is_v2() { wait_by_event(&dir, deadline)? } else { wait_by_process(&dir, deadline)? };
-    if gone { Ok(()) } else { Err(dir.failed("leave", "", Errno::BUSY)) }
+    if wait(hierarchy, &dir, deadline)? { Ok(()) } else { Err(dir.failed("leave", "", Errno::BUSY)) }
 }
 
 fn kill(dir: &Dir, ours: &impl Fn(i32) -> bool) -> Result<()> {
@@ -68,6 +79,23 @@ fn kill(dir: &Dir, ours: &impl Fn(i32) -> bool) -> Result<()> {
     Ok(())
 }
 
+/// Waits for the last process of a cgroup.
+fn empty(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
+    let dir = Dir::at(&hierarchy.path);
+    match kill(&dir, ours) {
+        Err(error) if is_gone(&error) => return Ok(()), // systemd was faster
+        other => other?,
+    }
+    match wait(hierarchy, &dir, deadline)? {
+        true => Ok(()),
+        false => Err(dir.failed("remove", "", Errno::BUSY)),
+    }
+}
+
+fn wait(hierarchy: &Hierarchy, dir: &Dir, deadline: Instant) -> Result<bool> {
+    if hierarchy.is_v2() { wait_by_event(dir, deadline) } else { wait_by_process(dir, deadline) }
+}
+
 fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
     let dir = Dir::at(&hierarchy.path);
     loop {
@@ -80,7 +108,7 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool)
         }
         match dir.remove_children() {
             Ok(()) => {}
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
             Err(errno) => return Err(dir.failed("remove the cgroups below", "", errno)),
         }
         match rustix::fs::rmdir(dir.path()) {
@@ -88,11 +116,10 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool)
             _ => continue,
         }
         match kill(&dir, ours) {
-            Err(error) if error.raw_os_error() != Some(Errno::NOENT.raw_os_error()) => return Err(error),
+            Err(error) if !is_gone(&error) => return Err(error),
             _ => {}
         }
-        let gone = if hierarchy.is_v2() { wait_by_event(&dir, deadline)? } else { wait_by_process(&dir, deadline)? };
-        if !gone || Instant::now() >= deadline {
+        if !wait(hierarchy, &dir, deadline)? || Instant::now() >= deadline {
             return Err(dir.failed("rmdir", "", Errno::BUSY));
         }
         // Version 1 stops listing a process an instant before it lets it go, and has no event for that.

@@ -3,6 +3,7 @@
 
 mod made;
 mod oom;
+mod renderings;
 mod rootless;
 mod tree;
 mod v1;
@@ -85,7 +86,8 @@ impl Site {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let top = format!("hull-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let layout = Layout::detect().unwrap();
-        let location = Location::resolve(&layout, Some(&format!("/{top}/c")), "unused", Driver::Cgroupfs).unwrap();
+        let location =
+            Location::resolve(&layout, Some(&format!("/{top}/c")), "unused", Driver::Cgroupfs, false).unwrap();
         let top = location.hierarchies().iter().map(|h| h.mount.join(&top)).collect();
         let enabled = std::fs::read_to_string("/sys/fs/cgroup/cgroup.subtree_control").unwrap_or_default();
         Site { location, top, enabled }
@@ -375,7 +377,7 @@ fn a_sub_cgroup_stays_inside() {
         made: 1,
     };
     let hierarchies = vec![hierarchy(&["cpu", "cpuacct"], "/m/a"), hierarchy(&["memory"], "/m/b")];
-    let cgroup = Cgroup::open(&Location { hierarchies, disabled: false });
+    let cgroup = Cgroup::open(&Location { hierarchies, disabled: false, unit: None });
     let paths = |cgroup: &Cgroup| {
         cgroup.location().hierarchies().iter().map(|h| h.path.display().to_string()).collect::<Vec<_>>()
     };
@@ -389,7 +391,7 @@ fn a_sub_cgroup_stays_inside() {
 
 #[test]
 fn without_a_cgroup_of_its_own() {
-    let location = Location::resolve(&Layout::detect().unwrap(), None, "id", Driver::Disabled).unwrap();
+    let location = Location::resolve(&Layout::detect().unwrap(), None, "id", Driver::Disabled, false).unwrap();
     let resources = resources_of(r#"{"pids":{"limit":3},"devices":[{"allow":true,"access":"rwm"}]}"#);
     let mut cgroup = Cgroup::create(&location, &resources, &Options::default()).unwrap();
     assert_eq!(cgroup.limits_skipped().len(), 1, "{:?}", cgroup.limits_skipped());

@@ -103,7 +103,7 @@ pub(crate) fn render(asked: &Asked, current: &Current) -> Result<Vec<Write>> {
 }
 
 /// The limit of swap alone, from that of memory and swap together.
-fn swap(limit: Option<Bound>, total: Option<Bound>, current: &Current) -> Result<Option<Bound>> {
+pub(crate) fn swap(limit: Option<Bound>, total: Option<Bound>, current: &Current) -> Result<Option<Bound>> {
     let too_little = |name: &str| {
         Error::spec(format!("linux.resources.memory.{name}"), "memory+swap limit should be >= memory limit")
     };
@@ -130,7 +130,7 @@ fn swap(limit: Option<Bound>, total: Option<Bound>, current: &Current) -> Result
 
 /// `cpu.weight` (1 to 10000, 100 by default) for `cpu.shares` (2 to 262144, 1024 by default), so that least, default and most
 /// meet: the curve of runc 1.3.2 and crun 1.23, quadratic in the logarithm (opencontainers/cgroups pull request 20).
-fn weight_of_shares(shares: u64) -> u64 {
+pub(crate) fn weight_of_shares(shares: u64) -> u64 {
     if shares <= 2 {
         return 1;
     }
@@ -140,7 +140,7 @@ fn weight_of_shares(shares: u64) -> u64 {
 }
 
 /// `io.weight` (1 to 10000) for a weight of 10 to 1000, linear as in runc.
-fn io_weight(weight: u16) -> u64 {
+pub(crate) fn io_weight(weight: u16) -> u64 {
     1 + u64::from(weight.saturating_sub(10)) * 9999 / 990
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 /// Performs one act. `extra` is what the child said with its message; `moved` remembers the devices that the host would want back.
 pub(super) fn perform(
     act: &Act,
-    launch: &Launch<'_>,
+    launch: &mut Launch<'_>,
     pid: i32,
     pidfd: BorrowedFd<'_>,
     extra: i32,
@@ -32,6 +32,7 @@ pub(super) fn perform(
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)
             .map_err(|error| error.field("linux.timeOffsets")),
+        Act::Admission => (launch.admit)(pid),
         Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {

@@ -52,6 +52,8 @@ pub(crate) struct Launch<'a> {
     pub init: Option<(OwnedFd, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
+    /// Has the process with this pid put into its cgroup, where it waits for that.
+    pub admit: &'a mut dyn FnMut(i32) -> Result<()>,
 }
 
 /// A child of this process that has become a container's process, or waits to.
@@ -204,7 +206,10 @@ impl Conversation<'_> {
                     child.become_child(message.head.value)?;
                 }
                 wire::REACHED => {
-                    self.tell(child)?;
+                    // As long as it forks, it is not yet the process to be known.
+                    if !self.forks {
+                        self.tell(child)?;
+                    }
                     self.act(child, &message.head)?;
                     go(&self.sync).map_err(|errno| Error::sys("let the container's init go on", errno))?;
                 }
@@ -232,7 +237,7 @@ impl Conversation<'_> {
         let acts: Vec<Act> =
             self.plan.acts.iter().filter(|(step, _)| *step == message.step).map(|(_, act)| act.clone()).collect();
         for act in acts {
-            acts::perform(&act, &self.launch, child.pid, pidfd.as_fd(), message.extra, &mut self.devices)?;
+            acts::perform(&act, &mut self.launch, child.pid, pidfd.as_fd(), message.extra, &mut self.devices)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::Launch;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{MountAttr, Open, OpenWhat, Plan, Tree};
+use crate::spec::names;
 use crate::sys;
 use hull_init::op::Slot;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -42,13 +43,20 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
     let missing = || Error::new(Kind::InvalidArgument, format!("{}: there is none", open.origin.what));
     match &open.what {
         OpenWhat::Tree(tree) => self::tree(tree).map_err(failed),
-        OpenWhat::Namespace { path, kind } => {
+        OpenWhat::Namespace { path, kind, sysctl } => {
             // What is no namespace may be a FIFO, where an open waits for ever.
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             let namespace = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
             // A check and its use are one object: a path may mean another file by the time the child joins.
             match sys::namespace::kind(namespace.as_fd()) {
-                Ok(found) if found == *kind => Ok(namespace),
+                Ok(found) if found == *kind => match sysctl {
+                    Some(key) if is_own(&namespace, *kind).map_err(failed)? => {
+                        let what =
+                            format!("{key:?} would change the host: {}, which is the host's own", open.origin.what);
+                        Err(Error::new(Kind::InvalidSpec, what))
+                    }
+                    _ => Ok(namespace),
+                },
                 Ok(_) => Err(Error::new(Kind::InvalidSpec, format!("{}: it is of another kind", open.origin.what))),
                 Err(_) => Err(Error::new(Kind::InvalidSpec, format!("{}: it is no namespace", open.origin.what))),
             }
@@ -75,6 +83,14 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
             init.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
         }
     }
+}
+
+/// Whether this process is in a namespace.
+fn is_own(namespace: &OwnedFd, kind: u64) -> std::result::Result<bool, Errno> {
+    let of_kind = names::NAMESPACES.rows().iter().find(|(_, known)| known.flag == kind);
+    let file = of_kind.map_or("", |(_, known)| known.file);
+    let (own, other) = (rustix::fs::stat(format!("/proc/self/ns/{file}"))?, rustix::fs::fstat(namespace)?);
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
 }
 
 /// A detached clone of a mount tree, changed as asked for.

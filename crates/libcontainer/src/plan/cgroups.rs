@@ -2,11 +2,21 @@
 
 use super::builder::{Arg, Builder, Origin, origin};
 use super::mounts::Target;
-use super::{MountAttr, OpenWhat};
+use super::{Act, MountAttr, OpenWhat};
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
 use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, LINK_KEEP, Op, PARAM_FLAG, PARAM_STRING, Slot};
+use hull_init::wire::point;
 use libc::CLONE_NEWCGROUP;
+
+/// Waits for the parent to have the process put into its cgroup. systemd does that for a user whose process it is: before it
+/// becomes a user of its own namespace, and before it forks.
+pub(super) fn wait_for_admission(b: &mut Builder<'_>) -> Result<()> {
+    if b.input.cgroup.by_admission {
+        b.meet(origin("linux.cgroupsPath", "wait for the cgroup"), point::ADMISSION, [Act::Admission]);
+    }
+    Ok(())
+}
 
 /// Writes the process into each hierarchy that the clone cannot enter (v1), then makes the cgroup namespace, whose
 /// root is where the process then is.

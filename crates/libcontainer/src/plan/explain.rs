@@ -93,6 +93,7 @@ fn act_text(act: &Act) -> String {
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
         Act::TimeOffsets(_) => "writes the clock offsets".into(),
         Act::IdMaps => "writes the id maps".into(),
+        Act::Admission => "has systemd make the cgroup around the process".into(),
         Act::ClassOfService(group) => format!("puts it into {group}"),
         Act::NetDevices(devices) => {
             let one = |device: &NetDevice| match &device.name {

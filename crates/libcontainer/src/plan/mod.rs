@@ -68,6 +68,8 @@ pub struct Input<'a> {
 pub struct Cgroups {
     /// How many `cgroup.procs` files the process has to write itself into (v1 and hybrid).
     pub procs: u16,
+    /// The process waits for its parent to have it put in, by systemd.
+    pub by_admission: bool,
     /// The cgroup below, to which the process goes on: how many cgroups are above it from the container's on, and the
     /// controllers these are to pass on.
     pub delegation: Option<(u16, Vec<String>)>,
@@ -122,6 +124,8 @@ pub enum OpenWhat {
         path: PathBuf,
         /// Its CLONE_NEW* flag.
         kind: u64,
+        /// A kernel parameter that the config sets in it: it must not be the namespace this process is in.
+        sysctl: Option<String>,
     },
     /// A directory as `O_PATH`.
     Directory {
@@ -201,6 +205,8 @@ pub enum Act {
     IdMaps,
     /// Writes the offsets of the time namespace that the child has just made.
     TimeOffsets(String),
+    /// Has the child put into its cgroup.
+    Admission,
     /// Writes the child into its class of service.
     ClassOfService(crate::resctrl::Group),
     /// Moves devices of the host's network namespace into the child's.
@@ -212,6 +218,7 @@ type Pass = (&'static str, fn(&mut Builder<'_>) -> Result<()>);
 
 /// The passes of a container's first process, in the order in which their steps happen.
 const INIT: &[Pass] = &[
+    ("admission", cgroups::wait_for_admission),
     ("namespaces", namespaces::enter),
     ("network", namespaces::loopback),
     ("cgroups", cgroups::join),
@@ -249,6 +256,7 @@ const INIT: &[Pass] = &[
 /// The passes of a process that joins a container.
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
+    ("admission", cgroups::wait_for_admission),
     ("cgroups", cgroups::join),
     ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),

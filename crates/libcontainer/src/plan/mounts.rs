@@ -7,8 +7,8 @@ use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
 use hull_init::op::{
-    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, LINK_REFUSE, Op, PARAM_FLAG,
-    PARAM_STRING, Slot,
+    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, ATTACH_PROCFS, LINK_REFUSE,
+    Op, PARAM_FLAG, PARAM_STRING, Slot,
 };
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
             let what = format!("{:?} is the root itself, which root.path says what it is", target.destination);
             return Err(Error::spec(format!("{}.destination", target.field), what));
         }
-        outside_procfs(&target)?;
+        let target = procfs_is_the_kernels(target)?;
         if let Some((_, link)) = b.input.launch.links.iter().find(|(mount, _)| *mount == i) {
             copy_symlink(b, &target, link);
         } else if target.options.remount && !bind_remount_of_source(mount, &target.options) {
@@ -127,15 +127,25 @@ const REPLACEABLE: [&str; 10] = [
     "proc/sys/crypto/fips_enabled",
 ];
 
-/// Nothing else may be mounted into /proc: a file there that is not the kernel's could take a label or a value that
-/// is meant for the kernel (CVE-2019-16884).
-fn outside_procfs(target: &Target<'_>) -> Result<()> {
+/// Nothing else may be mounted into /proc, and in its place only a procfs: a file there that is not the kernel's could
+/// take a label or a value that is meant for the kernel (CVE-2019-16884).
+fn procfs_is_the_kernels(mut target: Target<'_>) -> Result<Target<'_>> {
     let path = inside(target.destination);
-    if path == "proc" || !is_below(&path, "proc") || REPLACEABLE.contains(&path.as_str()) || target.kind == "proc" {
-        return Ok(());
+    let refused = |why| {
+        let what = format!("{:?} cannot be mounted because it is {why}", target.destination);
+        Err(Error::spec(format!("{}.destination", target.field), what))
+    };
+    match target.kind {
+        "proc" => {}
+        // Of which type it is, its descriptor tells.
+        "bind" if path == "proc" => target.flags |= ATTACH_PROCFS,
+        _ if path == "proc" && !target.options.remount => return refused("not of type proc"),
+        _ if path != "proc" && is_below(&path, "proc") && !REPLACEABLE.contains(&path.as_str()) => {
+            return refused("inside /proc");
+        }
+        _ => {}
     }
-    let what = format!("{:?} cannot be mounted because it is inside /proc", target.destination);
-    Err(Error::spec(format!("{}.destination", target.field), what))
+    Ok(target)
 }
 
 /// `bind,remount` with a source is the two steps of mount(8) in one line: a bind.

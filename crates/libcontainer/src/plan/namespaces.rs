@@ -5,7 +5,7 @@ use super::{Act, OpenWhat};
 use crate::config::{Config, IdMapping, Namespace};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::spec::names;
+use crate::spec::{names, sysctl_namespace};
 use hull_init::op::{Op, Slot};
 use hull_init::wire::point;
 use libc::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, EPERM};
@@ -34,7 +34,9 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
         match namespace.path.as_deref().filter(|path| !path.is_empty()) {
             Some(path) => {
                 let what = format!("open the {} namespace {path:?}", namespace.kind);
-                let open = OpenWhat::Namespace { path: path.into(), kind };
+                let in_it = |key: &&String| sysctl_namespace(key) == Some(&namespace.kind);
+                let sysctl = config.linux.sysctl.keys().find(in_it).cloned();
+                let open = OpenWhat::Namespace { path: path.into(), kind, sysctl };
                 let slot = b.open(open, origin(format!("linux.namespaces[{i}].path"), what));
                 joins.push((kind, slot, i));
             }

@@ -11,7 +11,7 @@ mod rules;
 pub use bundle::Bundle;
 pub use default::default_config;
 pub use lists::parse_list;
-pub use rules::sysctl_path;
+pub use rules::{sysctl_namespace, sysctl_path};
 
 use crate::config::{Config, IntelRdt, Mount, Process, Resources};
 use crate::error::{Error, Result};

@@ -20,6 +20,13 @@ pub fn connect(path: &Path, kind: SocketType) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// A connection to the socket with a name of no file (unix(7), "abstract").
+pub fn connect_abstract(name: &[u8], kind: SocketType) -> Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
+    Ok(socket)
+}
+
 /// A socket that listens at `name` in the directory `dir`, however long its path is (unix(7) allows 108 bytes).
 pub fn listen_in(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;

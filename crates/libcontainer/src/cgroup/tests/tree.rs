@@ -13,7 +13,7 @@ fn tree(controllers: &[&str], files: &[(&str, &str)]) -> (tempfile::TempDir, Cgr
     }
     let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
     let hierarchy = Hierarchy { controllers, mount: mount.path().to_owned(), path, made: 1 };
-    (mount, Cgroup::open(&Location { hierarchies: vec![hierarchy], disabled: false }))
+    (mount, Cgroup::open(&Location { hierarchies: vec![hierarchy], disabled: false, unit: None }))
 }
 
 /// Empty files get `resources`; the values they end with.

@@ -205,7 +205,7 @@ fn a_delegated_cgroup_is_used() {
     if let Ok(top) = std::env::var(INNER) {
         let layout = Layout::detect().unwrap();
         let rootless = Options { rootless: true, ..Options::default() };
-        let beside = Location::resolve(&layout, None, "c", Driver::Cgroupfs).unwrap();
+        let beside = Location::resolve(&layout, None, "c", Driver::Cgroupfs, false).unwrap();
         assert_eq!(beside.paths().next().unwrap().1, Path::new("/sys/fs/cgroup").join(&top).join("c"));
         let mut cgroup = Cgroup::create(&beside, &Resources::default(), &rootless).unwrap();
         let told = cgroup.limits_skipped();
@@ -215,7 +215,7 @@ fn a_delegated_cgroup_is_used() {
         cgroup.kill().unwrap();
         cgroup.remove().unwrap();
         // Where another user's cgroup is between here and there nobody is let in, owner or not.
-        let apart = Location::resolve(&layout, Some(&format!("/{top}-apart/c")), "c", Driver::Cgroupfs).unwrap();
+        let apart = Location::resolve(&layout, Some(&format!("/{top}-apart/c")), "c", Driver::Cgroupfs, false).unwrap();
         let cgroup = Cgroup::create(&apart, &Resources::default(), &rootless).unwrap();
         assert_eq!(cgroup.location().paths().count(), 0);
         assert!(cgroup.limits_skipped()[0].contains("linux.cgroupsPath"), "{:?}", cgroup.limits_skipped());

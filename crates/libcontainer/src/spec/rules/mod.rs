@@ -14,7 +14,7 @@ mod strings;
 mod sysctl;
 mod top;
 
-pub use sysctl::sysctl_path;
+pub use sysctl::{sysctl_namespace, sysctl_path};
 
 use super::Warning;
 use crate::config::Config;

@@ -38,7 +38,7 @@ pub(super) fn keys_are_namespaced(config: &Config, faults: &mut Faults) {
             faults.error(field, format_args!("{key:?} does not name a kernel parameter"));
             continue;
         };
-        match namespace_of(&path) {
+        match kind_of(&path) {
             None => faults.error(field, format_args!("{key:?} belongs to no namespace: it would change the host")),
             Some("uts") if path == "kernel/hostname" => {
                 faults.error(field, format_args!("{key} is set by the field hostname"));
@@ -51,8 +51,12 @@ pub(super) fn keys_are_namespaced(config: &Config, faults: &mut Faults) {
     }
 }
 
-/// The kind of namespace that holds a parameter.
-fn namespace_of(path: &str) -> Option<&'static str> {
+/// The kind of namespace that holds the parameter a key names.
+pub fn sysctl_namespace(key: &str) -> Option<&'static str> {
+    kind_of(&sysctl_path(key)?)
+}
+
+fn kind_of(path: &str) -> Option<&'static str> {
     match path {
         "kernel/hostname" | "kernel/domainname" => Some("uts"),
         _ if IPC.contains(&path) || path.starts_with("fs/mqueue/") => Some("ipc"),

@@ -1,0 +1,116 @@
+//! Where systemd is to be spoken to: the sockets of the system's and of a user's own instance, in the order in which they are tried.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// A socket behind which systemd is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Address {
+    pub socket: Socket,
+    /// A bus is in between, which wants to be greeted. Otherwise this is systemd itself.
+    pub bus: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Socket {
+    Path(PathBuf),
+    /// A name without a file (unix(7)).
+    Abstract(Vec<u8>),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.socket {
+            Socket::Path(path) => write!(f, "{}", path.display()),
+            Socket::Abstract(name) => write!(f, "@{}", name.escape_ascii()),
+        }
+    }
+}
+
+/// The sockets of the system's instance: `$DBUS_SYSTEM_BUS_ADDRESS` and nothing else if that is set, the well-known bus,
+/// systemd's private socket.
+pub(crate) fn of_system(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Address> {
+    match variable("DBUS_SYSTEM_BUS_ADDRESS").filter(|text| !text.is_empty()) {
+        Some(text) => listed(text.as_bytes()),
+        None => around(Path::new("/run"), "dbus/system_bus_socket"),
+    }
+}
+
+/// The sockets of a user's own instance: `$DBUS_SESSION_BUS_ADDRESS`, and those in `$XDG_RUNTIME_DIR`.
+pub(crate) fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Address> {
+    let mut all = variable("DBUS_SESSION_BUS_ADDRESS").map(|text| listed(text.as_bytes())).unwrap_or_default();
+    if let Some(directory) = variable("XDG_RUNTIME_DIR").filter(|text| !text.is_empty()) {
+        all.extend(around(Path::new(&directory), "bus"));
+    }
+    all.dedup();
+    all
+}
+
+fn around(directory: &Path, bus: &str) -> Vec<Address> {
+    let at = |name: &str, bus| Address { socket: Socket::Path(directory.join(name)), bus };
+    vec![at(bus, true), at("systemd/private", false)]
+}
+
+/// The Unix sockets of a list in D-Bus's form: `unix:path=/a,guid=...;unix:abstract=b`.
+fn listed(text: &[u8]) -> Vec<Address> {
+    let one = |address: &[u8]| {
+        let keys = address.strip_prefix(b"unix:")?;
+        let socket = keys.split(|b| *b == b',').find_map(|key| {
+            let path = key.strip_prefix(b"path=").map(|path| Socket::Path(OsString::from_vec(unescaped(path)).into()));
+            path.or_else(|| key.strip_prefix(b"abstract=").map(|name| Socket::Abstract(unescaped(name))))
+        })?;
+        Some(Address { socket, bus: true })
+    };
+    text.split(|b| *b == b';').filter_map(one).collect()
+}
+
+/// `%2f` and the like as the bytes they stand for.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let digits = text.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(escaped) => {
+                bytes.push(escaped);
+                at += 3;
+            }
+            None => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(addresses: Vec<Address>) -> Vec<String> {
+        addresses.iter().map(|a| format!("{a}{}", if a.bus { "" } else { " (systemd)" })).collect()
+    }
+
+    #[test]
+    fn the_system() {
+        let none = |_: &str| None;
+        assert_eq!(shown(of_system(none)), ["/run/dbus/system_bus_socket", "/run/systemd/private (systemd)"]);
+        let given = |name: &str| (name == "DBUS_SYSTEM_BUS_ADDRESS").then(|| "unix:path=/x%2cy,guid=1".into());
+        assert_eq!(shown(of_system(given)), ["/x,y"]);
+        let other = |name: &str| (name == "DBUS_SYSTEM_BUS_ADDRESS").then(|| "tcp:host=h;unix:abstract=/tmp/b".into());
+        assert_eq!(shown(of_system(other)), ["@/tmp/b"]);
+    }
+
+    #[test]
+    fn the_user() {
+        let login = |name: &str| match name {
+            "DBUS_SESSION_BUS_ADDRESS" => Some("unix:path=/run/user/7/bus".into()),
+            "XDG_RUNTIME_DIR" => Some("/run/user/7".into()),
+            _ => None,
+        };
+        assert_eq!(shown(of_user(login)), ["/run/user/7/bus", "/run/user/7/systemd/private (systemd)"]);
+        assert_eq!(shown(of_user(|_| None)), [] as [&str; 0]);
+    }
+}

@@ -1,0 +1,236 @@
+//! The driver against a systemd that is played: a server on a socket which records what it is asked and answers by a script.
+//!
+//! The real one is in the machine of integration/machine.
+
+use super::address::{Address, Socket};
+use super::bus::Bus;
+use super::manager::Manager;
+use super::message::{Kind, Message};
+use super::properties::Property;
+use super::value::Value;
+use crate::error;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+
+const SCOPE: &str = "t-1.scope";
+
+/// What is said back to a call: messages, of which the first reply is the call's.
+type Script = fn(&Message, usize) -> Vec<Message>;
+
+/// The server, and the calls it has had so far.
+struct Fake {
+    _directory: tempfile::TempDir,
+    address: Address,
+    calls: Receiver<Message>,
+}
+
+impl Fake {
+    /// Serves one connection.
+    fn new(bus: bool, script: Script) -> Fake {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bus");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (send, calls) = channel();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut read = greet(&mut stream);
+            let mut count = 0;
+            while let Some(call) = next(&mut stream, &mut read) {
+                count += 1;
+                let answers = script(&call, count);
+                let serial = call.serial;
+                let _ = send.send(call); // the test may be over
+                for answer in answers {
+                    let reply_to = if answer.kind == Kind::Signal { 0 } else { serial };
+                    let _ = stream.write_all(&Message { serial: 1, reply_to, ..answer }.to_bytes());
+                }
+            }
+        });
+        Fake { _directory: directory, address: Address { socket: Socket::Path(path), bus }, calls }
+    }
+
+    fn manager(&self) -> Manager {
+        Manager::at(std::slice::from_ref(&self.address)).unwrap()
+    }
+
+    /// The methods called since the last look.
+    fn called(&self) -> Vec<String> {
+        self.calls.try_iter().map(|call| call.member).collect()
+    }
+}
+
+fn greet(stream: &mut UnixStream) -> Vec<u8> {
+    let mut read = Vec::new();
+    let end = b"BEGIN\r\n";
+    while !read.ends_with(end) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+    assert_eq!(read, b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n");
+    stream.write_all(b"DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n").unwrap();
+    Vec::new()
+}
+
+fn next(stream: &mut UnixStream, read: &mut Vec<u8>) -> Option<Message> {
+    loop {
+        if let Some(Some(length)) = Message::length(read).filter(|length| length.is_some_and(|l| l <= read.len())) {
+            return Message::parse(&read.drain(..length).collect::<Vec<_>>());
+        }
+        let mut buffer = [0; 512];
+        match stream.read(&mut buffer) {
+            Ok(count @ 1..) => read.extend_from_slice(&buffer[..count]),
+            _ => return None,
+        }
+    }
+}
+
+fn reply(body: Vec<Value>) -> Message {
+    Message { body, ..Message::new(Kind::Reply) }
+}
+
+fn refusal(name: &str, text: &str) -> Message {
+    let error = format!("org.freedesktop.systemd1.{name}");
+    Message { error, body: vec![Value::text(text)], ..Message::new(Kind::Error) }
+}
+
+fn job_removed(job: u32, result: &str) -> Message {
+    let body = vec![Value::Uint32(job), Value::Path(format!("/job/{job}")), Value::text(SCOPE), Value::text(result)];
+    Message {
+        member: "JobRemoved".into(),
+        path: "/x".into(),
+        interface: "x.y".into(),
+        body,
+        ..Message::new(Kind::Signal)
+    }
+}
+
+fn job(job: u32) -> Message {
+    reply(vec![Value::Path(format!("/job/{job}"))])
+}
+
+/// Everything works: the job's end is told before or after the call's answer, with others' in between.
+fn obliging(call: &Message, count: usize) -> Vec<Message> {
+    match call.member.as_str() {
+        "StartTransientUnit" if count.is_multiple_of(2) => vec![job_removed(7, "done"), job(7)],
+        "StartTransientUnit" | "StopUnit" => {
+            vec![job_removed(6, "failed"), job(7), job_removed(8, "x"), job_removed(7, "done")]
+        }
+        "Get" => vec![reply(vec![Value::text("257.7-1").variant()])],
+        _ => vec![reply(Vec::new())],
+    }
+}
+
+#[test]
+fn a_scope_comes_and_goes() {
+    for bus in [true, false] {
+        let fake = Fake::new(bus, obliging);
+        let mut manager = fake.manager();
+        manager.start(SCOPE, &[Property::new("Delegate", Value::Bool(true))]).unwrap();
+        let calls: Vec<Message> = fake.calls.try_iter().collect();
+        let names: Vec<_> = calls.iter().map(|call| call.member.as_str()).collect();
+        let greeting: &[&str] = if bus { &["Hello", "AddMatch"] } else { &[] };
+        assert_eq!(names, [greeting, &["StartTransientUnit"]].concat());
+        let call = calls.last().unwrap();
+        assert_eq!(
+            (call.destination.as_str(), call.path.as_str()),
+            ("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+        );
+        let pair = Value::Struct(vec![Value::text("Delegate"), Value::Bool(true).variant()]);
+        let body = [
+            Value::text(SCOPE),
+            Value::text("replace"),
+            Value::Array("(sv)".into(), vec![pair]),
+            Value::Array("(sa(sv))".into(), Vec::new()),
+        ];
+        assert_eq!(call.body, body);
+        manager.set(SCOPE, &[]).unwrap();
+        manager.attach(SCOPE, "", 9).unwrap();
+        assert_eq!(manager.version().unwrap(), 257);
+        manager.stop(SCOPE).unwrap();
+        assert_eq!(
+            fake.called(),
+            ["SetUnitProperties", "Ping", "AttachProcessesToUnit", "Get", "StopUnit", "ResetFailedUnit"],
+            "one listens for jobs once"
+        );
+    }
+}
+
+#[test]
+fn a_failed_unit_makes_way() {
+    let fake = Fake::new(false, |call, count| match (call.member.as_str(), count) {
+        ("StartTransientUnit", 1) => vec![refusal("UnitExists", "Unit t-1.scope was already loaded.")],
+        _ => obliging(call, count),
+    });
+    fake.manager().start(SCOPE, &[]).unwrap();
+    assert_eq!(fake.called(), ["StartTransientUnit", "ResetFailedUnit", "StartTransientUnit"]);
+}
+
+#[test]
+fn a_unit_in_use_does_not() {
+    let fake = Fake::new(false, |call, count| match call.member.as_str() {
+        "StartTransientUnit" => vec![refusal("UnitExists", "Unit t-1.scope was already loaded.")],
+        _ => obliging(call, count),
+    });
+    let error = fake.manager().start(SCOPE, &[]).unwrap_err();
+    assert_eq!((error.kind(), error.config_field()), (error::Kind::WrongState, Some("linux.cgroupsPath")));
+    assert!(error.to_string().contains("already loaded"), "{error}");
+}
+
+#[test]
+fn a_job_that_fails() {
+    let fake = Fake::new(false, |call, count| match call.member.as_str() {
+        "StartTransientUnit" => vec![job(3), job_removed(3, "dependency")],
+        _ => obliging(call, count),
+    });
+    let error = fake.manager().start(SCOPE, &[]).unwrap_err();
+    assert!(error.to_string().contains("dependency"), "{error}");
+    assert_eq!(fake.called(), ["StartTransientUnit", "ResetFailedUnit"], "its name is free again");
+}
+
+#[test]
+fn what_is_gone_already_is_stopped() {
+    let fake = Fake::new(false, |_, _| vec![refusal("NoSuchUnit", "Unit t-1.scope not loaded.")]);
+    fake.manager().stop(SCOPE).unwrap();
+    assert_eq!(fake.called(), ["StopUnit", "ResetFailedUnit"]);
+}
+
+#[test]
+fn systemd_says_no() {
+    let fake = Fake::new(true, |call, count| match call.member.as_str() {
+        "SetUnitProperties" => vec![refusal("PropertyReadOnly", "Cannot set property PIDs, or unknown property.")],
+        _ => obliging(call, count),
+    });
+    let error = fake.manager().set(SCOPE, &[]).unwrap_err();
+    let text = "set properties of the unit \"t-1.scope\": Cannot set property PIDs, or unknown property";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn systemd_hangs_up() {
+    let fake = Fake::new(false, |_, _| vec![Message { body: vec![Value::Byte(1)], ..Message::new(Kind::Reply) }]);
+    let error = fake.manager().start(SCOPE, &[]).unwrap_err();
+    assert!(error.to_string().contains("without a job"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    for (name, said) in
+        [("closes", &b""[..]), ("refuses", b"REJECTED EXTERNAL\r\n"), ("babbles", b"HTTP/1.1 400 x\r\n")]
+    {
+        let path = directory.path().join(name);
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || listener.accept().unwrap().0.write_all(said));
+        let address = Address { socket: Socket::Path(path.clone()), bus: true };
+        let error = Bus::connect(&[address]).unwrap_err();
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{name}: {error}");
+    }
+}
+
+#[test]
+fn nobody_is_there() {
+    let address = |path: &str| Address { socket: Socket::Path(Path::new(path).into()), bus: true };
+    let error = Manager::at(&[address("/nowhere/bus"), address("/nowhere/private")]).unwrap_err();
+    assert_eq!((error.kind(), error.failed_object()), (error::Kind::Unsupported, Some("/nowhere/bus")));
+    let text = "cannot reach systemd: connect to \"/nowhere/bus\": no such file or directory";
+    assert_eq!(error.to_string(), text);
+}

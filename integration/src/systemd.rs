@@ -1,0 +1,89 @@
+//! systemd as a test sees it: whether it runs here, what it says of a unit, and a user with an instance of their own.
+
+pub mod played;
+
+use crate::{Bundle, Call, Runtime, bundle::chown_tree, json, proc, user};
+use std::path::{Path, PathBuf};
+
+/// The user of the machine (integration/machine) who has a login and an instance of systemd.
+pub const LOGIN: &str = "tester";
+/// Their id.
+pub const LOGIN_ID: u32 = 1000;
+
+/// Whether this machine was booted with systemd (sd_booted(3)). A test that needs it ends where not, and says so.
+pub fn is_here() -> bool {
+    let here = Path::new("/run/systemd/system").is_dir();
+    if !here {
+        println!("skipped: systemd does not run here; integration/machine has a machine where it does");
+    }
+    here
+}
+
+/// Whether it has pure cgroup v2; says so where not.
+pub fn is_here_with_v2() -> bool {
+    let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    if is_here() && !v2 {
+        println!("skipped: cgroup v2 alone is needed");
+    }
+    is_here() && v2
+}
+
+/// What `systemctl` is asked about: the system's units or those of [`LOGIN`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Instance {
+    /// The system's.
+    System,
+    /// The user's.
+    User,
+}
+
+impl Instance {
+    /// A call of `systemctl`.
+    pub fn systemctl(self, args: &[&str]) -> Call {
+        let call = Call::new("systemctl");
+        let call = if self == Instance::User { call.args(["--user", "-M", &format!("{LOGIN}@")]) } else { call };
+        call.args(args)
+    }
+
+    /// A property of a unit.
+    #[track_caller]
+    pub fn show(self, unit: &str, property: &str) -> String {
+        self.systemctl(&["show", "--value", "-p", property, unit]).go().ok().trim().to_owned()
+    }
+
+    /// The cgroup of a unit below /sys/fs/cgroup, as systemd tells it.
+    #[track_caller]
+    pub fn cgroup(self, unit: &str) -> PathBuf {
+        let path = self.show(unit, "ControlGroup");
+        assert!(path.len() > 1, "{unit} has no cgroup");
+        PathBuf::from(format!("/sys/fs/cgroup{path}"))
+    }
+
+    /// Whether systemd knows the unit.
+    pub fn knows(self, unit: &str) -> bool {
+        self.show(unit, "LoadState") != "not-found"
+    }
+}
+
+/// A runtime called by [`LOGIN`] in a login session: beside their instance of systemd, not below it.
+pub fn login_runtime() -> Runtime {
+    let session = ["su", "--login", "--command", "exec \"$@\"", "--", LOGIN, "sh"];
+    let rt = Runtime::wrapped(session.map(str::to_owned).to_vec());
+    chown_tree(rt.dir(), LOGIN_ID);
+    rt
+}
+
+/// A bundle of theirs, with a cgroup.
+pub fn login_bundle(rt: &Runtime) -> Bundle {
+    let mut bundle = user::bundle_of(rt, LOGIN_ID);
+    bundle.set("/linux/cgroupsPath", json!(format!(":hull:{}", rt.tag())));
+    bundle.namespace("cgroup", crate::bundle::Join::New);
+    bundle
+}
+
+/// The cgroup of version 2 in which a process is.
+pub fn cgroup_of(pid: i32) -> PathBuf {
+    let text = proc::read(pid, "cgroup");
+    let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().to_owned();
+    PathBuf::from(format!("/sys/fs/cgroup{path}"))
+}
