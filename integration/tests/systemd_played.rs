@@ -136,3 +136,22 @@ fn a_runtime_killed_while_systemd_is_silent_leaves_nothing_alive() {
     assert_eq!(container.status(), "stopped");
     container.verb(&["delete", "--force"]).ok();
 }
+
+#[test]
+fn a_subgroup_of_the_scope_is_the_containers_root() {
+    let systemd = Played::new();
+    let rt = runtime(&systemd);
+    let mut bundle = bundle(&rt);
+    bundle.set("/annotations", json!({"run.oci.systemd.subgroup": "payload"}));
+    let container = sleeper(&rt, &mut bundle);
+    assert!(is_in(&container, &format!("{}/payload", cgroup(&rt))));
+    assert_eq!(container.sh("grep ^0: /proc/self/cgroup").word(), "0::/", "an exec is there, too");
+    let pids: Vec<i32> = serde_json::from_str(&container.verb(&["ps", "--format", "json"]).ok()).unwrap();
+    assert_eq!(pids, [container.pid()]);
+    container.verb(&["pause"]).ok();
+    assert_eq!(container.status(), "paused");
+    container.verb(&["delete", "--force"]).ok();
+    assert!(!std::path::Path::new("/sys/fs/cgroup/unified").join(&cgroup(&rt)[1..]).exists());
+    bundle.set("/annotations", json!({"run.oci.systemd.subgroup": "../payload"}));
+    rt.run(&bundle).exits(1).says("run.oci.systemd.subgroup").one_line();
+}

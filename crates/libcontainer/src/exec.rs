@@ -9,7 +9,7 @@ use crate::launch::{self, Launched};
 use crate::plan::{self, Cgroups, Input, LaunchFacts};
 use crate::process::{Child, Launch};
 use crate::runtime::{complete_host, filter_of, program_of};
-use crate::spec::names;
+use crate::spec::{annotations, names};
 use std::path::PathBuf;
 
 /// How a process joins a container.
@@ -51,6 +51,9 @@ impl Container {
         crate::spec::check_process(process)?;
         exec.launch.check(process.terminal)?;
         let mut cgroup = self.cgroup()?;
+        if let Some(path) = self.subgroup(&cgroup) {
+            cgroup = cgroup.sub(path)?;
+        }
         for path in &exec.cgroup {
             cgroup = cgroup.sub(path)?;
         }
@@ -70,6 +73,11 @@ impl Container {
                 Err(error)
             }
         }
+    }
+
+    /// The cgroup below a scope of systemd's in which the container is.
+    fn subgroup(&self, cgroup: &Cgroup) -> Option<&str> {
+        annotations::asked(self.config(), annotations::SYSTEMD_SUBGROUP).filter(|_| cgroup.location().unit.is_some())
     }
 
     fn exec_in(&self, process: &Process, launch: &Launch, cgroup: &mut Cgroup) -> Result<Launched> {

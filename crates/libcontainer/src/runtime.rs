@@ -3,7 +3,7 @@
 mod links;
 mod making;
 
-use crate::cgroup::{Cgroup, Driver, Layout, Location, Options};
+use crate::cgroup::{Cgroup, Driver, Layout, Location, Options, Subgroup};
 use crate::config::{Config, Process};
 use crate::container::{Container, NotifySocket, notify};
 use crate::error::{Error, Kind, Result};
@@ -215,7 +215,9 @@ impl Runtime {
         let in_user_namespace = config.linux.namespaces.iter().any(|n| n.kind == "user");
         let owner = crate::cgroup::owner::of_cgroup(config, process);
         let devices = !(in_user_namespace && rootless);
-        let options = Options { rootless, devices, owner, annotations: Some(&config.annotations) };
+        let subgroup = annotations::asked(config, annotations::SYSTEMD_SUBGROUP)
+            .map(|path| Subgroup { path: path.to_owned(), field: annotations::field(annotations::SYSTEMD_SUBGROUP) });
+        let options = Options { rootless, devices, owner, annotations: Some(&config.annotations), subgroup };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
         let mut cgroup_entry = cgroup.entry()?;
         if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {

@@ -167,6 +167,10 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     furnish(&mut applier, &pending.wanted, &pending.options)?;
     systemd::enter_the_rest(&applier, pid)?;
     cgroup.skipped = applier.skipped;
+    if let Some((subgroup, owner)) = &pending.below {
+        let below = cgroup.delegate(&subgroup.path, *owner).and_then(|below| below.move_down(pid));
+        below.map_err(|error| error.field(subgroup.field.clone()))?;
+    }
     made.keep();
     Ok(())
 }

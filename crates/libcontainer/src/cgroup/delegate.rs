@@ -20,6 +20,22 @@ pub struct Delegation {
     pub controllers: Vec<String>,
 }
 
+impl Delegation {
+    /// Moves a process down; once it has left, the cgroups above pass their controllers on.
+    pub(super) fn move_down(&self, pid: i32) -> Result<()> {
+        let write = |file: &OwnedFd, text: String, what: &str| {
+            rustix::io::write(file, text.as_bytes()).map_err(|errno| Error::sys(what, errno))
+        };
+        write(&self.procs, pid.to_string(), "move the process to the cgroup below")?;
+        for subtree in &self.subtree {
+            for name in &self.controllers {
+                write(subtree, format!("+{name}"), &format!("pass on the controller {name:?}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Cgroup {
     /// Makes the cgroup `path` below this one, owned by the host's user `owner`. It is removed with this one.
     ///

@@ -48,7 +48,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a cgroup is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options<'a> {
     /// The caller is an ordinary user, or root of a user namespace: what it is not permitted is left out and told
     /// ([`Cgroup::limits_skipped`]) instead of an error.
@@ -59,11 +59,22 @@ pub struct Options<'a> {
     pub owner: Option<u32>,
     /// The config's annotations, some of which are properties of a unit of systemd's.
     pub annotations: Option<&'a Map<String>>,
+    /// With systemd: a cgroup below the scope for the container.
+    pub subgroup: Option<Subgroup>,
+}
+
+/// A cgroup below the one that has the limits.
+#[derive(Clone, Debug)]
+pub struct Subgroup {
+    /// Its path below.
+    pub path: String,
+    /// What of the config asks for it.
+    pub field: String,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { rootless: false, devices: true, owner: None, annotations: None }
+        Options { rootless: false, devices: true, owner: None, annotations: None, subgroup: None }
     }
 }
 

@@ -10,6 +10,8 @@ pub const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
 pub const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
 /// A cgroup below the container's, in which its process starts and which it manages itself.
 pub const DELEGATE_CGROUP: &str = "run.oci.delegate-cgroup";
+/// With systemd on version 2: a cgroup below the scope, in which the container is. Its limits stay above, on the scope.
+pub const SYSTEMD_SUBGROUP: &str = "run.oci.systemd.subgroup";
 /// A socket that gets the seccomp listener: `linux.seccomp.listenerPath` under another name.
 pub const SECCOMP_RECEIVER: &str = "run.oci.seccomp.receiver";
 /// A socket that gets a pidfd of the container's process.

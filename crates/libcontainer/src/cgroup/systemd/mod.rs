@@ -32,7 +32,7 @@ use super::layout::{Kind as LayoutKind, Layout, ROOT};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
 use super::v2::Current;
-use super::{Cgroup, Options};
+use super::{Cgroup, Options, Subgroup};
 use crate::error::{Error, Kind, Result};
 use manager::Manager;
 use properties::{Property, of_v1, of_v2};
@@ -47,6 +47,8 @@ const KNOWS_IDLE: u32 = 252;
 pub(super) struct Pending {
     pub wanted: Wanted,
     pub options: Options<'static>,
+    /// The cgroup below the scope, if one is asked for, and whose it is to be.
+    pub below: Option<(Subgroup, Option<u32>)>,
     annotated: Vec<Property>,
 }
 
@@ -57,8 +59,11 @@ impl Pending {
     /// `InvalidSpec` with the annotation at fault.
     pub fn new(wanted: Wanted, options: &Options<'_>) -> Result<Pending> {
         let annotated = options.annotations.map(annotations::properties).transpose()?.unwrap_or_default();
-        let Options { rootless, devices, owner, .. } = *options;
-        Ok(Pending { wanted, options: Options { rootless, devices, owner, annotations: None }, annotated })
+        let below = options.subgroup.clone().map(|subgroup| (subgroup, options.owner));
+        let owner = options.owner.filter(|_| below.is_none());
+        let Options { rootless, devices, .. } = *options;
+        let options = Options { rootless, devices, owner, ..Options::default() };
+        Ok(Pending { wanted, options, below, annotated })
     }
 
     /// Makes the scope around a process.

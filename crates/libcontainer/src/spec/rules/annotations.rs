@@ -4,7 +4,7 @@ use super::Faults;
 use crate::config::Config;
 use crate::spec::annotations::{
     DELEGATE_CGROUP, HOOKS_STDERR, HOOKS_STDOUT, MOUNT_CONTEXT_TYPE, MOUNT_CONTEXT_TYPES, PIDFD_RECEIVER,
-    SECCOMP_RECEIVER, asked, field,
+    SECCOMP_RECEIVER, SYSTEMD_SUBGROUP, asked, field,
 };
 
 pub(super) fn paths_are_absolute(config: &Config, faults: &mut Faults) {
@@ -15,11 +15,13 @@ pub(super) fn paths_are_absolute(config: &Config, faults: &mut Faults) {
     }
 }
 
-pub(super) fn delegate_cgroup_is_below(config: &Config, faults: &mut Faults) {
-    let Some(path) = asked(config, DELEGATE_CGROUP) else { return };
-    let named = path.split('/').any(|part| !matches!(part, "" | "."));
-    let kept = named && !path.split('/').any(|part| part == "..") && !path.contains('\0');
-    faults.require(kept, field(DELEGATE_CGROUP), format_args!("{path:?} names no cgroup below the container's"));
+pub(super) fn cgroups_are_below(config: &Config, faults: &mut Faults) {
+    for name in [DELEGATE_CGROUP, SYSTEMD_SUBGROUP] {
+        let Some(path) = asked(config, name) else { continue };
+        let named = path.split('/').any(|part| !matches!(part, "" | "."));
+        let kept = named && !path.split('/').any(|part| part == "..") && !path.contains('\0');
+        faults.require(kept, field(name), format_args!("{path:?} names no cgroup below the container's"));
+    }
 }
 
 pub(super) fn mount_context_type_is_known(config: &Config, faults: &mut Faults) {
@@ -52,6 +54,11 @@ pub(super) const CASES: super::tests::Cases = &[
         r#""/" names no cgroup below the container's"#,
     ),
     (r#"{"annotations": {"run.oci.delegate-cgroup": "/init"}}"#, "", ""),
+    (
+        r#"{"annotations": {"run.oci.systemd.subgroup": "../a"}}"#,
+        r#"annotations["run.oci.systemd.subgroup"]"#,
+        r#""../a" names no cgroup below the container's"#,
+    ),
     (
         r#"{"annotations": {"run.oci.mount_context_type": "ctx"}}"#,
         r#"annotations["run.oci.mount_context_type"]"#,

@@ -56,7 +56,7 @@ const RULES: &[(&str, Rule)] = &[
     ("config.md, hooks", hooks::timeout_is_positive),
     ("config.md, annotations", top::annotations_have_keys),
     ("crun(1), extensions", annotations::paths_are_absolute),
-    ("crun(1), extensions", annotations::delegate_cgroup_is_below),
+    ("crun(1), extensions", annotations::cgroups_are_below),
     ("crun(1), extensions", annotations::mount_context_type_is_known),
     ("config-linux.md, namespaces", namespaces::kinds_are_known_once),
     ("config-linux.md, namespaces", namespaces::paths_are_absolute),
