@@ -125,7 +125,11 @@ impl Stage {
             }
             "StopUnit" => {
                 if let Some(cgroup) = self.units.remove(&unit) {
-                    // Its slice goes when nothing is in it any more.
+                    // With all below it; its slice goes when nothing is in it any more.
+                    let below = fs::read_dir(&cgroup).into_iter().flatten().flatten();
+                    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                        let _ = fs::remove_dir(entry.path());
+                    }
                     let _ = fs::remove_dir(&cgroup).and_then(|()| fs::remove_dir(cgroup.parent().unwrap()));
                 }
                 vec![job_removed(&unit), reply(serial, "o", &job)]
