@@ -16,6 +16,7 @@ pub mod binary;
 pub mod bundle;
 pub mod call;
 pub mod caller;
+pub mod cgroup;
 pub mod config;
 pub mod console;
 pub mod corpus;

@@ -244,6 +244,7 @@ fn exec_finds_a_first_process_that_has_moved_down() {
     let rt = Runtime::pure_v2();
     let mut bundle = bundle(&rt);
     bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "rw"]);
+    bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 0}]));
     // What systemd does in a container: a cgroup with controllers for its children has no processes of its own.
     let moved = bundle.fifo("moved");
     bundle.script(

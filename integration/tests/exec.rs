@@ -258,6 +258,9 @@ fn many_at_once() {
 
 #[test]
 fn a_cgroup_below_the_containers() {
+    if !integration::cgroup::is_v1_here() {
+        return;
+    }
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let container = rt.sleeper(&mut bundle);

@@ -1,53 +1,148 @@
-//! Limits of `linux.resources` beyond the common ones: read inside the container where this machine has the controller,
-//! a clear error where it has not.
+//! Limits of `linux.resources`: read inside the container on version 1, on version 2 and as systemd's unit from one table, and a
+//! clear error where this machine has no controller for them.
 
-use integration::{Runtime, Value, json};
+use integration::bundle::Join;
+use integration::cgroup::{either, inside, is_v1_here, limit, some_disk};
+use integration::{Bundle, Runtime, Value, json, systemd, view};
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Runs `cat` of files below the container's own /sys/fs/cgroup.
-fn inside(rt: &Runtime, resources: &[(&str, Value)], files: &[&str]) -> Vec<String> {
-    let mut bundle = rt.bundle_named(rt.fresh("b").file_name().unwrap().to_str().unwrap());
-    bundle.set("/linux/cgroupsPath", json!(format!("/{}", rt.tag())));
-    for (name, value) in resources {
-        bundle.set(&format!("/linux/resources/{name}"), value.clone());
+/// systemd takes a controller from the cgroups below the root once no unit of its own needs it any more, whoever else may have limits
+/// there. Who looks at files of such a controller is alone with it.
+static CONTROLLERS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    CONTROLLERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is asked for, and the files that show it, on version 1 and on version 2.
+type Row = (Value, Vec<(&'static str, String)>, Vec<(&'static str, String)>);
+
+/// Files and their contents.
+fn files<const N: usize>(files: [(&'static str, &str); N]) -> Vec<(&'static str, String)> {
+    files.map(|(file, text)| (file, text.to_owned())).to_vec()
+}
+
+fn table() -> Vec<Row> {
+    let mut rows = vec![
+        (
+            json!({"memory": {"limit": 64 << 20, "swap": 96 << 20, "reservation": 32 << 20}}),
+            files([
+                ("memory.limit_in_bytes", "67108864"),
+                ("memory.memsw.limit_in_bytes", "100663296"),
+                ("memory.soft_limit_in_bytes", "33554432"),
+            ]),
+            files([("memory.max", "67108864"), ("memory.swap.max", "33554432"), ("memory.low", "33554432")]),
+        ),
+        (
+            json!({"memory": {"limit": -1, "swap": -1}}),
+            files([
+                ("memory.limit_in_bytes", "9223372036854771712"),
+                ("memory.memsw.limit_in_bytes", "9223372036854771712"),
+            ]),
+            files([("memory.max", "max"), ("memory.swap.max", "max")]),
+        ),
+        (
+            json!({"cpu": {"quota": 40000, "period": 80000, "burst": 2000, "shares": 333, "cpus": "0", "mems": "0"}}),
+            files([
+                ("cpu.cfs_quota_us", "40000"),
+                ("cpu.cfs_period_us", "80000"),
+                ("cpu.cfs_burst_us", "2000"),
+                ("cpu.shares", "333"),
+                ("cpuset.cpus", "0"),
+                ("cpuset.mems", "0"),
+            ]),
+            files([
+                ("cpu.max", "40000 80000"),
+                ("cpu.max.burst", "2000"),
+                ("cpu.weight", "42"),
+                ("cpuset.cpus", "0"),
+                ("cpuset.mems", "0"),
+            ]),
+        ),
+        (json!({"cpu": {"shares": 2}}), files([("cpu.shares", "2")]), files([("cpu.weight", "1")])),
+        (json!({"cpu": {"shares": 262_144}}), files([("cpu.shares", "262144")]), files([("cpu.weight", "10000")])),
+        (json!({"cpu": {"idle": 0}}), files([("cpu.idle", "0")]), files([("cpu.idle", "0")])),
+        (json!({"cpu": {"idle": 1}}), files([("cpu.idle", "1")]), files([("cpu.idle", "1")])),
+        (json!({"pids": {"limit": 77}}), files([("pids.max", "77")]), files([("pids.max", "77")])),
+        (json!({"pids": {"limit": -1}}), files([("pids.max", "max")]), files([("pids.max", "max")])),
+    ];
+    if let Some((major, minor)) = some_disk() {
+        let rate = |rate: u64| json!([{"major": major, "minor": minor, "rate": rate}]);
+        rows.push((
+            json!({"blockIO": {"throttleReadBpsDevice": rate(1 << 20), "throttleWriteIOPSDevice": rate(500)}}),
+            vec![
+                ("blkio.throttle.read_bps_device", format!("{major}:{minor} 1048576")),
+                ("blkio.throttle.write_iops_device", format!("{major}:{minor} 500")),
+            ],
+            vec![("io.max", format!("{major}:{minor} rbps=1048576 wbps=max riops=max wiops=500"))],
+        ));
     }
+    rows
+}
+
+/// The table's rows with one driver, each in a container that has its own view of its cgroup.
+fn seen_inside(driver: &[&str], path: impl Fn(&Runtime) -> String) {
+    let _alone = alone();
+    for (resources, v1, v2) in table() {
+        let rt = Runtime::new();
+        let mut bundle = rt.bundle();
+        bundle.namespace("cgroup", Join::New).set("/linux/cgroupsPath", json!(path(&rt)));
+        limit(&mut bundle, &resources);
+        let files = either(v1, v2);
+        let place = |file: &str| format!("/sys/fs/cgroup/{}/{file}", either(file.split('.').next().unwrap(), "."));
+        let args = files.iter().map(|(file, _)| place(file)).collect::<Vec<_>>().join(" ");
+        bundle.script(&format!("head -n 99 {args} /dev/null")).write();
+        let call = rt.call(driver).args(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id(""));
+        let seen = call.go().ok();
+        for (file, text) in &files {
+            let wanted = format!("==> {} <==\n{text}\n", place(file));
+            assert!(seen.contains(&wanted), "{resources}: {wanted:?} in {seen}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_seen_inside() {
+    seen_inside(&[], |rt| format!("/{}", rt.tag()));
+}
+
+#[test]
+fn and_so_it_is_where_systemd_makes_the_cgroup() {
+    if systemd::is_here() {
+        seen_inside(&["--systemd-cgroup"], |rt| format!("hulltest.slice:hull:{}", rt.tag()));
+    }
+}
+
+/// Runs `cat` of files of the container's cgroup.
+fn cat(rt: &Runtime, bundle: &mut Bundle, files: &[&str]) -> Vec<String> {
     let mut args = vec!["cat".to_owned()];
-    args.extend(files.iter().map(|file| format!("/sys/fs/cgroup/{file}")));
+    args.extend(files.iter().map(|file| inside(rt, file).display().to_string()));
     bundle.set("/process/args", json!(args));
-    rt.run(&bundle).ok().lines().map(str::to_owned).collect()
+    rt.run(bundle).ok().lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn memory_with_swap_and_swappiness() {
+fn what_version_1_alone_has() {
+    if !is_v1_here() {
+        return;
+    }
     let rt = Runtime::new();
-    let memory = json!({"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20, "kernelTCP": 8 << 20,
-        "swappiness": 17, "disableOOMKiller": true});
+    let mut bundle = rt.bundle();
+    let memory = json!({"limit": 64 << 20, "kernelTCP": 8 << 20, "swappiness": 17, "disableOOMKiller": true, "useHierarchy": true});
+    limit(&mut bundle, &json!({"memory": memory, "cpu": {"realtimePeriod": 900_000, "realtimeRuntime": 2000}}));
     let files = [
-        "memory/memory.limit_in_bytes",
-        "memory/memory.soft_limit_in_bytes",
-        "memory/memory.memsw.limit_in_bytes",
-        "memory/memory.kmem.tcp.limit_in_bytes",
-        "memory/memory.swappiness",
-        "memory/memory.oom_control",
+        "memory.kmem.tcp.limit_in_bytes",
+        "memory.swappiness",
+        "memory.use_hierarchy",
+        "cpu.rt_period_us",
+        "cpu.rt_runtime_us",
+        "memory.oom_control",
     ];
-    let seen = inside(&rt, &[("memory", memory)], &files);
-    assert_eq!(seen[..6], ["67108864", "33554432", "100663296", "8388608", "17", "oom_kill_disable 1"]);
-}
-
-#[test]
-fn memory_without_limit() {
-    let rt = Runtime::new();
-    let memory = json!({"limit": -1, "reservation": -1, "swap": -1, "disableOOMKiller": false, "useHierarchy": true});
-    let files = [
-        "memory/memory.limit_in_bytes",
-        "memory/memory.soft_limit_in_bytes",
-        "memory/memory.memsw.limit_in_bytes",
-        "memory/memory.oom_control",
-        "memory/memory.use_hierarchy",
-    ];
-    let seen = inside(&rt, &[("memory", memory)], &files);
-    assert!(seen[..3].iter().all(|limit| limit == "9223372036854771712"), "{seen:?}");
-    assert_eq!((seen[3].as_str(), seen.last().unwrap().as_str()), ("oom_kill_disable 0", "1"));
+    let seen = cat(&rt, &mut bundle, &files);
+    assert_eq!(seen[..6], ["8388608", "17", "1", "900000", "2000", "oom_kill_disable 1"]);
+    limit(&mut bundle, &json!({"memory": {"disableOOMKiller": false}}));
+    assert_eq!(cat(&rt, &mut bundle, &["memory.oom_control"])[0], "oom_kill_disable 0");
 }
 
 #[test]
@@ -74,33 +169,15 @@ fn a_limit_below_the_usage_is_refused() {
     }
     let container = rt.sleeper(&mut bundle);
     container.exec(&["dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=32"]).ok();
-    for check in [true, false] {
+    // Without the check, version 2 would set the limit and kill.
+    for check in either(vec![true, false], vec![true]) {
         let resources = json!({"memory": {"limit": 4 << 20, "checkBeforeUpdate": check}}).to_string();
         let update = rt.call(["update", "--resources", "-", &container.id]).input(resources).go();
         update.exits(1).says("linux.resources.memory.limit").one_line();
-        assert_eq!(container.exec(&["cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]).word(), "134217728");
+        let file = inside(&rt, either("memory.limit_in_bytes", "memory.max"));
+        assert_eq!(container.exec(&["cat", file.to_str().unwrap()]).word(), "134217728");
     }
     assert_eq!(container.status(), "running", "and nobody was killed");
-}
-
-#[test]
-fn processor_time() {
-    let rt = Runtime::new();
-    let cpu = json!({"quota": 40000, "period": 80000, "burst": 2000, "shares": 333, "cpus": "0", "mems": "0"});
-    let files = [
-        "cpu/cpu.cfs_quota_us",
-        "cpu/cpu.cfs_period_us",
-        "cpu/cpu.cfs_burst_us",
-        "cpu/cpu.shares",
-        "cpuset/cpuset.cpus",
-        "cpuset/cpuset.mems",
-    ];
-    assert_eq!(inside(&rt, &[("cpu", cpu)], &files), ["40000", "80000", "2000", "333", "0", "0"]);
-    let cpu = json!({"realtimePeriod": 900_000, "realtimeRuntime": 2000});
-    assert_eq!(inside(&rt, &[("cpu", cpu)], &["cpu/cpu.rt_period_us", "cpu/cpu.rt_runtime_us"]), ["900000", "2000"]);
-    for (idle, seen) in [(0, "0"), (1, "1")] {
-        assert_eq!(inside(&rt, &[("cpu", json!({"idle": idle}))], &["cpu/cpu.idle"]), [seen]);
-    }
 }
 
 #[test]
@@ -115,10 +192,11 @@ fn a_burst_longer_than_the_quota_is_an_error() {
 fn no_process_is_a_limit() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/resources/pids", json!({"limit": 0})).script("cat /sys/fs/cgroup/pids/pids.max; echo forked");
+    let file = inside(&rt, "pids.max").display().to_string();
+    bundle.set("/linux/resources/pids", json!({"limit": 0})).script(&format!("cat {file}; echo forked"));
     let output = rt.run(&bundle);
     assert_eq!((output.code == 0, output.stdout.as_str()), (false, ""), "the shell cannot fork: {output}");
-    bundle.script("read max < /sys/fs/cgroup/pids/pids.max; echo $max");
+    bundle.script(&format!("read max < {file}; echo $max"));
     assert_eq!(rt.run(&bundle).word(), "0");
     bundle.set("/linux/resources/pids", json!({"limit": -1}));
     assert_eq!(rt.run(&bundle).word(), "max");
@@ -128,12 +206,13 @@ fn no_process_is_a_limit() {
 
 #[test]
 fn huge_pages() {
-    // The controller is version 2's on this machine, beside the hierarchies of version 1; cgroup_v2.rs sees it from inside.
+    let _alone = alone();
+    // The controller may be version 2's beside the hierarchies of version 1; cgroup_v2.rs sees it from inside.
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 4 << 20}]));
     let _container = rt.sleeper(&mut bundle);
-    let file = format!("/sys/fs/cgroup/unified/{}/hugetlb.2MB.max", rt.tag());
+    let file = view::v2_root().join(rt.tag()).join("hugetlb.2MB.max");
     assert_eq!(fs::read_to_string(file).unwrap(), "4194304\n");
     let mut other = rt.bundle_named("two");
     other.set("/linux/resources/hugepageLimits", json!([{"pageSize": "64KB", "limit": 0}])).write();
@@ -141,26 +220,29 @@ fn huge_pages() {
     output.exits(1).says("linux.resources.hugepageLimits[0]").one_line();
 }
 
+/// A weight of block devices is for a scheduler to keep: where there is none that does, the kernel refuses it.
+fn weighs(blkio: &Value, files: [&str; 2], wanted: &[String], field: &str) {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    limit(&mut bundle, &json!({"blockIO": blkio}));
+    let [first, second] = files.map(|file| inside(&rt, file).display().to_string());
+    let output = rt.sh(&mut bundle, &format!("cat {first} 2>/dev/null || cat {second}"));
+    let seen = output.stdout.lines().any(|line| wanted.iter().any(|wanted| wanted == line));
+    let refused = output.code == 1 && output.mentions(&format!("linux.resources.blockIO.{field}"));
+    assert!(seen || refused, "{output}");
+}
+
 #[test]
 fn weights_of_block_devices() {
-    let rt = Runtime::new();
-    assert_eq!(inside(&rt, &[("blockIO", json!({"weight": 123}))], &["blkio/blkio.bfq.weight"]), ["123"]);
-    let disk = fs::read_to_string("/proc/partitions").unwrap();
-    let disk = disk.lines().find(|line| line.ends_with(" vda") || line.ends_with(" sda") || line.ends_with(" loop0"));
-    let Some(disk) = disk else {
-        println!("skipped: this machine has no block device");
-        return;
-    };
-    let numbers: Vec<u64> = disk.split_whitespace().take(2).map(|word| word.parse().unwrap()).collect();
-    let device = json!([{"major": numbers[0], "minor": numbers[1], "weight": 321}]);
-    let mut bundle = rt.bundle();
-    bundle.set("/linux/resources/blockIO", json!({"weightDevice": device}));
-    bundle.args(&["cat", "/sys/fs/cgroup/blkio/blkio.bfq.weight_device"]);
-    let output = rt.run(&bundle);
-    // A weight of one device is the scheduler's to keep: where it is not the device's, the kernel refuses it.
-    let seen = output.stdout.lines().any(|line| line == format!("{}:{} 321", numbers[0], numbers[1]));
-    let refused = output.code == 1 && output.mentions("linux.resources.blockIO.weightDevice[0].weight");
-    assert!(seen || refused, "{output}");
+    let _alone = alone();
+    let wanted = either(vec!["123"], vec!["default 123", "default 1142"]).into_iter().map(str::to_owned);
+    let files = either(["blkio.bfq.weight", "blkio.weight"], ["io.bfq.weight", "io.weight"]);
+    weighs(&json!({"weight": 123}), files, &wanted.collect::<Vec<_>>(), "weight");
+    let Some((major, minor)) = some_disk() else { return };
+    let device = json!([{"major": major, "minor": minor, "weight": 321}]);
+    let wanted = [format!("{major}:{minor} 321"), format!("{major}:{minor} 3142")];
+    let files = either(["blkio.bfq.weight_device", "blkio.weight_device"], ["io.bfq.weight", "io.weight"]);
+    weighs(&json!({"weightDevice": device}), files, &wanted, "weightDevice[0].weight");
 }
 
 /// Whether a hierarchy of version 1 has this controller: an engine may have mounted one.
@@ -182,8 +264,8 @@ fn what_this_machine_has_no_controller_for_is_named() {
         ("network", json!({"classID": 1_048_577}), "net_cls"),
         ("network", json!({"priorities": [{"name": "lo", "priority": 5}]}), "net_prio"),
         ("rdma", json!({"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}}), "rdma"),
-        ("blockIO", json!({"leafWeight": 100}), "leaf_weight"),
-        ("blockIO", json!({"weightDevice": device}), "leaf_weight"),
+        ("blockIO", json!({"leafWeight": 100}), either("leaf_weight", "leaf weights")),
+        ("blockIO", json!({"weightDevice": device}), either("leaf_weight", "leaf weights")),
     ] {
         if mounted(controller) {
             println!("skipped: the hierarchy of {controller} is mounted");

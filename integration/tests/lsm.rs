@@ -1,5 +1,5 @@
-//! Security labels on a machine without AppArmor and SELinux: clear errors. What they do where there is one, the systemd
-//! machine of the engines' tests shows.
+//! Security labels on a machine without AppArmor and SELinux: clear errors. What profiles of AppArmor do where it
+//! is, apparmor.rs shows.
 
 use integration::{Runtime, json};
 use std::path::Path;

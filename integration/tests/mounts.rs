@@ -1,5 +1,6 @@
 //! Mounts: every kind of file system, bind mounts of directories and files, where they land.
 
+use integration::cgroup::{either, inside};
 use integration::proc::mount_entry;
 use integration::{Runtime, json};
 use std::fs;
@@ -134,9 +135,9 @@ fn proc_sysfs_devpts_mqueue_cgroup_are_what_they_say() {
         ("/dev/shm", "tmpfs", "noexec"),
         ("/dev/mqueue", "mqueue", "nodev"),
         ("/sys", "sysfs", "ro"),
-        ("/sys/fs/cgroup", "tmpfs", "noexec"),
-        ("/sys/fs/cgroup/pids", "cgroup", "ro"),
-        ("/sys/fs/cgroup/memory", "cgroup", "memory"),
+        ("/sys/fs/cgroup", either("tmpfs", "cgroup2"), "noexec"),
+        (either("/sys/fs/cgroup/pids", "/sys/fs/cgroup"), either("cgroup", "cgroup2"), "ro"),
+        (either("/sys/fs/cgroup/memory", "/sys/fs/cgroup"), either("cgroup", "cgroup2"), either("memory", "nosuid")),
     ] {
         let entry = mount_entry(&table, place);
         assert!(entry.contains(&format!(" - {kind} ")), "{place} {kind}: {entry}");
@@ -149,9 +150,11 @@ fn the_cgroup_mount_shows_the_containers_own() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/linux/resources/pids", json!({"limit": 77}));
-    assert_eq!(rt.sh(&mut bundle, "cat /sys/fs/cgroup/pids/pids.max").word(), "77");
+    let whole = inside(&rt, "pids.max");
+    assert_eq!(rt.sh(&mut bundle, &format!("cat {}", whole.display())).word(), "77");
     bundle.namespace("cgroup", integration::bundle::Join::New);
-    assert_eq!(rt.sh(&mut bundle, "cat /sys/fs/cgroup/pids/pids.max").word(), "77");
+    let own = either("/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids.max");
+    assert_eq!(rt.sh(&mut bundle, &format!("cat {own}")).word(), "77");
 }
 
 #[test]

@@ -195,6 +195,11 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
             return Err(match errno {
                 Errno::BUSY => error
                     .hint("a cgroup with processes of its own cannot pass controllers on: choose another cgroupsPath"),
+                Errno::OPNOTSUPP | Errno::INVAL
+                    if above.read("cgroup.type").is_ok_and(|kind| kind.trim() != "domain") =>
+                {
+                    error.hint("that cgroup is threaded, and a limit of whole processes cannot be set below it")
+                }
                 _ => error,
             });
         }

@@ -77,7 +77,8 @@ pub(crate) fn render(asked: &Asked, current: &Current) -> Result<Vec<Write>> {
         Setting::BlockLeafWeight(_) => none("leaf weights"),
         Setting::BlockDeviceWeight { leaf: Some(_), .. } => none("leaf weights"),
         Setting::BlockDeviceWeight { device, weight, leaf: None } => {
-            Ok(weight.iter().map(|&weight| weight_file(&format!("{device} "), weight, field)).collect())
+            let field = format!("{field}.weight");
+            Ok(weight.iter().map(|&weight| weight_file(&format!("{device} "), weight, &field)).collect())
         }
         Setting::BlockThrottle { rate, device, limit } => {
             let key = match rate {

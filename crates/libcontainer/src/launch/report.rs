@@ -71,6 +71,9 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             {
                 error.hint("it must be mounted on ordinary directory")
             }
+            (libc::ENOENT, _) if origin.field == "process.apparmorProfile" => {
+                error.hint("the profile is not loaded into the kernel: apparmor_parser loads one")
+            }
             _ => error,
         }
     };
@@ -101,7 +104,8 @@ fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
     Error::new(Kind::Program, what)
 }
 
-/// A clone that the kernel refused: which kind of namespace it can have been about.
+/// A clone that the kernel refused: which kind of namespace it can have been about, or why the cgroup takes no process
+/// (cgroup-v2.rst, "no internal process constraint" and "threads").
 pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
     let error = error.context("unable to start container process");
     match error.raw_os_error() {
@@ -111,6 +115,12 @@ pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
         Some(libc::ENOSPC | libc::EUSERS) => {
             error.field("linux.namespaces").hint("the limit of namespaces is reached (/proc/sys/user/max_*_namespaces)")
         }
+        Some(libc::EBUSY) => error.field("linux.cgroupsPath").hint(
+            "the cgroup passes controllers on to cgroups below it, so that it takes no process of its own: choose another",
+        ),
+        Some(libc::EOPNOTSUPP) => error.field("linux.cgroupsPath").hint(
+            "its cgroup.type is \"domain invalid\", for the one above it is threaded: choose one below a domain",
+        ),
         _ => error,
     }
 }

@@ -8,6 +8,7 @@ use crate::spec::annotations;
 use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, LINK_KEEP, Op, PARAM_FLAG, PARAM_STRING, Slot};
 use hull_init::wire::point;
 use libc::CLONE_NEWCGROUP;
+use std::ffi::OsStr;
 
 /// Waits for the parent to have the process put into its cgroup. systemd does that for a user whose process it is: before it
 /// becomes a user of its own namespace, and before it forks.
@@ -61,6 +62,11 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
         return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
     }
     if b.input.cgroup.unified {
+        if sees_the_hosts_tree_as_a_user(b) {
+            let tree = directory(b, || target.origin(), "/sys/fs/cgroup", attrs_of(target));
+            target.attach(b, tree);
+            return Ok(());
+        }
         let kind = b.string("cgroup2");
         let params = b.bytes(&[]);
         let op = Op::Filesystem { kind, params, attrs: attrs_of(target) };
@@ -69,6 +75,20 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
         return Ok(());
     }
     hierarchies(b, target)
+}
+
+/// A new mount of cgroup2 shows the cgroup namespace, and is only for who owns that: in a user namespace with the host's cgroup
+/// namespace, the kernel refuses it. What the host has at /sys/fs/cgroup shows the same.
+fn sees_the_hosts_tree_as_a_user(b: &Builder<'_>) -> bool {
+    !b.has_namespace("cgroup") && (b.has_namespace("user") || b.input.host.in_user_namespace)
+}
+
+/// A directory of a cgroup file system, as a mount.
+fn directory(b: &mut Builder<'_>, origin: impl Fn() -> Origin, path: impl AsRef<OsStr>, attrs: u64) -> Slot {
+    let path = b.string(path);
+    let tree = b.step_to_slot(origin(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
+    b.set_attr(origin(), tree, MountAttr { set: attrs, ..MountAttr::default() }, false);
+    tree
 }
 
 /// There is nothing below but what is made here: recursive attributes are those of each mount.
@@ -94,10 +114,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             let params = b.bytes(&hierarchy_params(name));
             b.step_to_slot(origin(), Op::Filesystem { kind, params, attrs })
         } else {
-            let path = b.string(directory);
-            let tree = b.step_to_slot(origin(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
-            b.set_attr(origin(), tree, MountAttr { set: attrs, ..MountAttr::default() }, false);
-            tree
+            self::directory(b, origin, directory, attrs)
         };
         let path = b.string(name);
         b.step(origin(), Op::Attach { tree, root: top, path, flags: ATTACH_FRESH | ATTACH_DIRECTORY });

@@ -1,0 +1,81 @@
+//! The cgroup of a test's container as this machine has it: in the hierarchies of version 1, or on version 2 alone.
+
+use crate::{Bundle, Runtime, Value};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Whether the machine has version 2 alone.
+pub fn is_v2() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
+/// Whether it has hierarchies of version 1; says so where not.
+pub fn is_v1_here() -> bool {
+    if is_v2() {
+        println!("skipped: this machine has no hierarchies of cgroup v1");
+    }
+    !is_v2()
+}
+
+/// Whether it has version 2 alone; says so where not.
+pub fn is_v2_here() -> bool {
+    if !is_v2() {
+        println!("skipped: cgroup v2 alone is needed; integration/machine has a machine with it");
+    }
+    is_v2()
+}
+
+/// What is true of version 1, or what is of version 2.
+pub fn either<T>(v1: T, v2: T) -> T {
+    if is_v2() { v2 } else { v1 }
+}
+
+/// Where the host has a file of the test's first container: on version 1 the hierarchy is what the file's name begins with.
+pub fn path(rt: &Runtime, file: &str) -> PathBuf {
+    let hierarchy = either(file.split('.').next().unwrap(), "");
+    Path::new("/sys/fs/cgroup").join(hierarchy).join(rt.tag()).join(file)
+}
+
+/// Such a file.
+#[track_caller]
+pub fn read(rt: &Runtime, file: &str) -> String {
+    let path = path(rt, file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.trim().to_owned()
+}
+
+/// Where that container sees the file, which has no cgroup namespace: version 1 shows it its own directories all the same.
+pub fn inside(rt: &Runtime, file: &str) -> PathBuf {
+    match is_v2() {
+        true => path(rt, file),
+        false => Path::new("/sys/fs/cgroup").join(file.split('.').next().unwrap()).join(file),
+    }
+}
+
+/// A quota and its period as `cpu.max` of version 2 has them.
+#[track_caller]
+pub fn bandwidth(rt: &Runtime) -> String {
+    if is_v2() {
+        return read(rt, "cpu.max");
+    }
+    let quota = read(rt, "cpu.cfs_quota_us").replace("-1", "max");
+    format!("{quota} {}", read(rt, "cpu.cfs_period_us"))
+}
+
+/// The numbers of a block device of this machine; says so where it has none.
+pub fn some_disk() -> Option<(u32, u32)> {
+    let table = fs::read_to_string("/proc/partitions").unwrap();
+    let disk = table.lines().find(|line| [" vda", " sda", " loop0"].iter().any(|name| line.ends_with(name)));
+    if disk.is_none() {
+        println!("skipped: this machine has no block device");
+    }
+    let mut numbers = disk?.split_whitespace().map(|word| word.parse().unwrap());
+    Some((numbers.next()?, numbers.next()?))
+}
+
+/// The resources of a bundle, key by key: the device rules of the default stay.
+pub fn limit(bundle: &mut Bundle, resources: &Value) {
+    for (key, value) in resources.as_object().unwrap() {
+        bundle.set(&format!("/linux/resources/{key}"), value.clone());
+    }
+}
