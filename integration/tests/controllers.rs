@@ -208,3 +208,46 @@ fn a_container_makes_containers_in_its_own_cgroup_namespace() {
     );
     assert_eq!(seen.ok(), "0::/\n67108864\n0\n0::/runtime\n");
 }
+
+/// A root file system with the host's programs and nothing of its set-up.
+fn root_with_systemd(bundle: &mut Bundle) {
+    let rootfs = bundle.rootfs();
+    fs::remove_dir_all(rootfs.join("bin")).unwrap();
+    for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")] {
+        std::os::unix::fs::symlink(target, rootfs.join(link)).unwrap();
+    }
+    bundle.bind(Path::new("/usr"), "/usr", &["rbind", "ro"]);
+    for place in ["/run", "/tmp", "/var"] {
+        bundle.mount(place, "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]);
+    }
+    bundle.file("/etc/machine-id", "68756c6c68756c6c68756c6c68756c6c\n");
+}
+
+#[test]
+fn systemd_runs_in_a_container_and_sets_limits_below_its_own() {
+    if !is_v2_here() || !integration::systemd::is_here() {
+        return;
+    }
+    let rt = Runtime::new();
+    let mut bundle = bundle(&rt);
+    root_with_systemd(&mut bundle);
+    bundle.caps(&integration::config::MANY_CAPS).writable().set("/process/noNewPrivileges", json!(false));
+    bundle.unset("/linux/maskedPaths").unset("/linux/readonlyPaths");
+    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw", "nosuid", "noexec", "nodev"]);
+    bundle.push("/process/env", json!("container=hull"));
+    limit(&mut bundle, &json!({"memory": {"limit": 256 << 20}, "pids": {"limit": 200}}));
+    let said = bundle.fifo("/said");
+    bundle.file(
+        "/etc/systemd/system/look.service",
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nMemoryMax=32M\n\
+         ExecStart=/bin/sh -c 'cat /proc/self/cgroup /sys/fs/cgroup/system.slice/look.service/memory.max >/said'\n",
+    );
+    bundle.args(&["/lib/systemd/systemd", "--unit=look.service"]);
+    let container = rt.detach(&bundle);
+    assert_eq!((said.line().as_str(), said.line().as_str()), ("0::/system.slice/look.service", "33554432"));
+    let pid = container.pid();
+    container.kill("KILL");
+    assert!(integration::proc::ended(pid, 20));
+    container.verb(&["delete"]).ok();
+    assert!(!PathBuf::from(format!("/sys/fs/cgroup/{}", rt.tag())).exists(), "what systemd made in it is gone too");
+}
