@@ -63,7 +63,9 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     }
     if b.input.cgroup.unified {
         if sees_the_hosts_tree_as_a_user(b) {
-            let tree = directory(b, || target.origin(), "/sys/fs/cgroup", attrs_of(target));
+            // Whoever manages cgroups of the host must not do so from inside of a container (CVE-2023-25809).
+            let attrs = attrs_of(target) | libc::MOUNT_ATTR_RDONLY;
+            let tree = directory(b, || target.origin(), "/sys/fs/cgroup", attrs);
             target.attach(b, tree);
             return Ok(());
         }
