@@ -53,7 +53,7 @@ lint: need-build
 bench: build
 	HULL=$(HULL) benches/run
 
-# podman, docker and containerd with hull under them.
+# Docker, Swarm, containerd, CRI, Podman and Buildah of three Debian releases with hull under them; some forty minutes.
 test-engines: build
 	HULL=$(HULL) integration/engines/run
 
