@@ -21,6 +21,7 @@ pub mod config;
 pub mod console;
 pub mod corpus;
 pub mod coverage;
+pub mod embedded;
 pub mod features;
 pub mod fifo;
 pub mod forks;

@@ -243,6 +243,16 @@ fn held_before_the_program(rt: &Runtime, bundle: &mut Bundle) -> Agent {
     agent
 }
 
+/// Starts the container of [`held_before_the_program`], which lets its first process go on.
+fn start_past(agent: &Agent, rt: &Runtime, bundle: &Bundle) {
+    bundle.write();
+    let starting = rt.call(["run", "--detach", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).spawn();
+    let (_, listeners) = agent.hear();
+    let first = notified(&listeners[0]);
+    answer(&listeners[0], &first, Ok(0));
+    starting.wait().ok();
+}
+
 #[test]
 fn cve_2016_9962_an_exec_seen_from_the_container_holds_nothing_of_the_host() {
     let rt = Runtime::new();
@@ -258,12 +268,7 @@ fn cve_2016_9962_an_exec_seen_from_the_container_holds_nothing_of_the_host() {
          (echo owned > $p/exe) 2>/dev/null && echo wrote $p/exe > /said; ls $p/fd > /dev/null && echo saw > /said; done; \
          echo end > /said; sleep 1000",
     );
-    bundle.write();
-    let starting = rt.call(["run", "--detach", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).spawn();
-    let (_, listeners) = agent.hear();
-    let first = notified(&listeners[0]);
-    answer(&listeners[0], &first, Ok(0));
-    starting.wait().ok();
+    start_past(&agent, &rt, &bundle);
     let container = rt.container();
     let exec = container.exec_call(&[], &["true"]).spawn();
     let (_, listeners) = agent.hear();
@@ -302,12 +307,7 @@ fn cve_2016_9962_without_the_right_to_trace_an_exec_is_closed() {
              m=$(head -c 1 $p/environ 2>/dev/null | wc -c); e=$(readlink $p/exe); echo \"$n $m $e\" > /said; done; \
              echo end > /said; sleep 1000",
         );
-        bundle.write();
-        let starting = rt.call(["run", "--detach", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).spawn();
-        let (_, listeners) = agent.hear();
-        let first = notified(&listeners[0]);
-        answer(&listeners[0], &first, Ok(0));
-        starting.wait().ok();
+        start_past(&agent, &rt, &bundle);
         let exec = rt.container().exec_call(&[], &["true"]).spawn();
         let (_, listeners) = agent.hear();
         let held = notified(&listeners[0]);

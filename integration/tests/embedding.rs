@@ -1,6 +1,7 @@
 //! libcontainer in a program with many threads, a large heap and an async runtime: it works, and it changes nothing of the program.
 
 use integration::caller::{self, Watch};
+use integration::embedded::quiet;
 use integration::{Bundle, Runtime, apart, forks, json, residue, signals};
 use libcontainer::config::Process;
 use libcontainer::{Child, Container, Exec, ExitStatus, Kind, Launch, Stdio};
@@ -131,10 +132,6 @@ impl Work {
     fn over(&self) -> bool {
         self.done.load(Ordering::Relaxed) || Instant::now() > self.until
     }
-}
-
-fn quiet() -> Launch {
-    Launch { stdio: Stdio::Null, ..Launch::default() }
 }
 
 fn process(args: &[&str]) -> Process {

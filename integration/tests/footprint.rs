@@ -1,24 +1,11 @@
 //! How little a container costs: the size of hull-init, its memory while it waits, a program under a limit of one megabyte, a hundred at once.
 
-use integration::{Bundle, Runtime, apart, json, proc};
-use libcontainer::{Launch, Stdio};
+use integration::embedded::{load, quiet, runtime};
+use integration::{Runtime, apart, json, proc};
 use std::sync::Barrier;
 
 /// What hull-init may take while it waits for `start`, in KB.
 const WAITING: u64 = 256;
-
-fn quiet() -> Launch {
-    Launch { stdio: Stdio::Null, ..Launch::default() }
-}
-
-fn load(bundle: &Bundle) -> libcontainer::Bundle {
-    bundle.write();
-    libcontainer::Bundle::load(bundle.dir()).unwrap()
-}
-
-fn runtime(rt: &Runtime) -> libcontainer::Runtime {
-    libcontainer::Runtime::at(rt.root())
-}
 
 /// The filter that Docker has by default, as near as the benchmarks have it.
 fn docker_like() -> integration::Value {

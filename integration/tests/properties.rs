@@ -2,7 +2,8 @@
 //! that forbid to execute memfds, plans made without privileges.
 
 use integration::config::MANY_CAPS;
-use integration::{Bundle, Runtime, apart, caller, json, proc, user, view};
+use integration::embedded::{load, quiet, runtime};
+use integration::{Runtime, apart, caller, json, proc, user, view};
 use libcontainer::config::Process;
 use libcontainer::{Child, Console, Exec, Kind, Launch, Stdio};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, SealFlags};
@@ -12,19 +13,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-fn quiet() -> Launch {
-    Launch { stdio: Stdio::Null, ..Launch::default() }
-}
-
-fn load(bundle: &Bundle) -> libcontainer::Bundle {
-    bundle.write();
-    libcontainer::Bundle::load(bundle.dir()).unwrap()
-}
-
-fn runtime(rt: &Runtime) -> libcontainer::Runtime {
-    libcontainer::Runtime::at(rt.root())
-}
 
 /// Runs the bundle's program to its end; its exit code and what it printed.
 fn run(rt: &Runtime, id: &str, bundle: &libcontainer::Bundle) -> libcontainer::Result<(i32, String)> {

@@ -265,3 +265,10 @@ objects! {
     /// A condition on one argument.
     SeccompArg { value_two: u64, op: String, ; index: u32, value: u64, }
 }
+
+impl Linux {
+    /// The memory policy, if it says anything: an empty object, as runc reads it, asks for nothing.
+    pub(crate) fn asked_memory_policy(&self) -> Option<&MemoryPolicy> {
+        self.memory_policy.as_ref().filter(|policy| **policy != MemoryPolicy::default())
+    }
+}

@@ -102,6 +102,11 @@ impl Error {
         self
     }
 
+    /// What else failed after it, while its traces were removed: in the place of a hint.
+    pub(crate) fn and_afterwards(self, left: &[String]) -> Error {
+        if left.is_empty() { self } else { self.hint(format!("and afterwards: {}", left.join(", "))) }
+    }
+
     /// Puts what was being done in front of the text: `CONTEXT: what`.
     pub fn context(mut self, context: impl fmt::Display) -> Error {
         self.0.what = format!("{context}: {}", self.0.what);

@@ -169,7 +169,7 @@ impl Runtime {
                     annotations: &bundle.spec().annotations,
                 };
                 left.extend(hook::poststop(&bundle.spec().hooks.poststop, &state));
-                Err(if left.is_empty() { error } else { error.hint(format!("and afterwards: {}", left.join(", "))) })
+                Err(error.and_afterwards(&left))
             }
         }
     }

@@ -69,7 +69,7 @@ impl Container {
             Kind::NotFound => Vec::new(), // a delete was quicker
             _ => vec![error.to_string()],
         });
-        if left.is_empty() { failure } else { failure.hint(format!("and afterwards: {}", left.join(", "))) }
+        failure.and_afterwards(&left)
     }
 
     fn not_stopped(&self, status: Status) -> Error {

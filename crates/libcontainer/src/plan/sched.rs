@@ -2,7 +2,7 @@
 
 use super::Act;
 use super::builder::{Arg, Builder, origin};
-use crate::config::{MemoryPolicy, Scheduler};
+use crate::config::Scheduler;
 use crate::error::{Error, Result};
 use crate::spec::{self, names};
 use hull_init::op::Op;
@@ -127,9 +127,7 @@ fn sched_attr(scheduler: &Scheduler) -> Result<Vec<u8>> {
 }
 
 fn memory_policy(b: &mut Builder<'_>) -> Result<()> {
-    let policy = b.input.config.linux.memory_policy.as_ref();
-    // An empty object asks for nothing.
-    let Some(policy) = policy.filter(|policy| **policy != MemoryPolicy::default()) else { return Ok(()) };
+    let Some(policy) = b.input.config.linux.asked_memory_policy() else { return Ok(()) };
     let mode = names::MEMORY_POLICY_MODES
         .get(&policy.mode)
         .ok_or_else(|| Error::spec("linux.memoryPolicy.mode", format!("unknown memory policy {:?}", policy.mode)))?;

@@ -28,13 +28,8 @@ pub(super) fn schemata_are_lines(config: &Config, faults: &mut Faults) {
     }
 }
 
-/// The policy, if it says anything: an empty object, as runc reads it, asks for nothing.
-fn memory_policy(config: &Config) -> Option<&MemoryPolicy> {
-    config.linux.memory_policy.as_ref().filter(|policy| **policy != MemoryPolicy::default())
-}
-
 pub(super) fn memory_policy_is_known(config: &Config, faults: &mut Faults) {
-    let Some(policy) = memory_policy(config) else { return };
+    let Some(policy) = config.linux.asked_memory_policy() else { return };
     let mode = &policy.mode;
     if names::MEMORY_POLICY_MODES.get(mode).is_none() {
         let choices = names::MEMORY_POLICY_MODES.choices();
@@ -50,7 +45,7 @@ pub(super) fn memory_policy_is_known(config: &Config, faults: &mut Faults) {
 
 /// set_mempolicy(2): which modes take nodes, which flags they take.
 pub(super) fn memory_policy_nodes_fit_the_mode(config: &Config, faults: &mut Faults) {
-    let Some(policy) = memory_policy(config) else { return };
+    let Some(policy) = config.linux.asked_memory_policy() else { return };
     let mode = policy.mode.as_str();
     let has_nodes = match parse_list(given(&policy.nodes).unwrap_or_default()) {
         Ok(nodes) => !nodes.is_empty(),
