@@ -1,8 +1,9 @@
 //! The systemd driver with a real systemd (in the machine of integration/machine), and what is said where there is none.
 
-use integration::bundle::Join;
-use integration::systemd::{Instance, cgroup_of, is_here, is_here_with_v2, login_bundle, login_runtime};
-use integration::{Bundle, Container, Runtime, json, proc};
+use integration::systemd::{
+    Instance, bundle, cgroup_of, is_here, is_here_with_v2, login_bundle, login_runtime, read, sleeper, unit,
+};
+use integration::{Runtime, json, proc};
 use std::fs;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -20,26 +21,6 @@ fn reload() {
 
 fn no_reload() -> RwLockReadGuard<'static, ()> {
     RELOADS.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn bundle(rt: &Runtime) -> Bundle {
-    let mut bundle = rt.bundle();
-    bundle.set("/linux/cgroupsPath", json!(format!("hulltest.slice:hull:{}", rt.tag())));
-    bundle.namespace("cgroup", Join::New);
-    bundle
-}
-
-fn unit(rt: &Runtime) -> String {
-    format!("hull-{}.scope", rt.tag())
-}
-
-fn sleeper<'rt>(rt: &'rt Runtime, bundle: &mut Bundle) -> Container<'rt> {
-    bundle.args(&["sleep", "1000"]);
-    rt.make(bundle, "", &["--systemd-cgroup", "run", "--detach"])
-}
-
-fn read(dir: &Path, file: &str) -> String {
-    fs::read_to_string(dir.join(file)).unwrap().trim().to_owned()
 }
 
 #[test]

@@ -168,7 +168,7 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     systemd::enter_the_rest(&applier, pid)?;
     cgroup.skipped = applier.skipped;
     if let Some((subgroup, owner)) = &pending.below {
-        let below = cgroup.delegate(&subgroup.path, *owner).and_then(|below| below.move_down(pid));
+        let below = cgroup.delegate(&subgroup.path, *owner, pid);
         below.map_err(|error| error.field(subgroup.field.clone()))?;
     }
     made.keep();
