@@ -94,7 +94,12 @@ pub fn read(cgroup: &Path, file: &str) -> String {
 
 /// A runtime called by [`LOGIN`] in a login session: beside their instance of systemd, not below it.
 pub fn login_runtime() -> Runtime {
-    let session = ["su", "--login", "--command", "exec \"$@\"", "--", LOGIN, "sh"];
+    login_runtime_by("exec \"$@\"")
+}
+
+/// The same, called by a script that gets the call as its arguments.
+pub fn login_runtime_by(script: &str) -> Runtime {
+    let session = ["su", "--login", "--command", script, "--", LOGIN, "sh"];
     let rt = Runtime::wrapped(session.map(str::to_owned).to_vec());
     chown_tree(rt.dir(), LOGIN_ID);
     rt

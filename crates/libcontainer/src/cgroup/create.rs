@@ -66,11 +66,11 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let limits = Limits::new(resources)?;
     let policy = Policy::new(&resources.devices)?;
     let wanted = Wanted { limits, policy, device_rules: !resources.devices.is_empty() };
-    if location.unit.is_some() {
-        let pending = Some(Box::new(Pending::new(wanted, options)?));
-        return Ok(Cgroup { pending, ..Cgroup::open(location) });
-    }
     let mut location = location.clone();
+    if let Some(unit) = &mut location.unit {
+        let pending = Some(Box::new(Pending::new(wanted, options, unit)?));
+        return Ok(Cgroup { pending, ..Cgroup::open(&location) });
+    }
     let mut skipped = Vec::new();
     let mut made = Made::default();
     if location.hierarchies.is_empty() && !location.disabled && !options.rootless {

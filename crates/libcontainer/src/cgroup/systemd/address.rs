@@ -37,14 +37,33 @@ pub(crate) fn of_system(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Addr
     }
 }
 
-/// The sockets of a user's own instance: `$DBUS_SESSION_BUS_ADDRESS`, and those in `$XDG_RUNTIME_DIR`.
-pub(crate) fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Address> {
+/// The sockets of a user's own instance: `$DBUS_SESSION_BUS_ADDRESS`, those in `$XDG_RUNTIME_DIR`, and those where logind makes
+/// the user's directory: with sudo and su there are no variables, or another user's.
+pub(crate) fn of_user(variable: impl Fn(&str) -> Option<OsString>, uid: Option<u32>) -> Vec<Address> {
     let mut all = variable("DBUS_SESSION_BUS_ADDRESS").map(|text| listed(text.as_bytes())).unwrap_or_default();
-    if let Some(directory) = variable("XDG_RUNTIME_DIR").filter(|text| !text.is_empty()) {
-        all.extend(around(Path::new(&directory), "bus"));
+    let named = variable("XDG_RUNTIME_DIR").filter(|text| !text.is_empty()).map(PathBuf::from);
+    let usual = uid.map(|uid| PathBuf::from(format!("/run/user/{uid}")));
+    for address in named.into_iter().chain(usual).flat_map(|directory| around(&directory, "bus")) {
+        if !all.contains(&address) {
+            all.push(address);
+        }
     }
-    all.dedup();
     all
+}
+
+/// Who we are to the host.
+pub(crate) fn own_uid() -> Option<u32> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+    outside(&map, rustix::process::geteuid().as_raw())
+}
+
+/// Whom the user namespace above knows as `uid`, by /proc/self/uid_map.
+fn outside(map: &str, uid: u32) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (inside, outside, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        uid.checked_sub(inside).filter(|&nth| nth < count).and_then(|nth| outside.checked_add(nth))
+    })
 }
 
 fn around(directory: &Path, bus: &str) -> Vec<Address> {
@@ -110,7 +129,18 @@ mod tests {
             "XDG_RUNTIME_DIR" => Some("/run/user/7".into()),
             _ => None,
         };
-        assert_eq!(shown(of_user(login)), ["/run/user/7/bus", "/run/user/7/systemd/private (systemd)"]);
-        assert_eq!(shown(of_user(|_| None)), [] as [&str; 0]);
+        let own = ["/run/user/7/bus", "/run/user/7/systemd/private (systemd)"];
+        assert_eq!(shown(of_user(login, Some(7))), own);
+        assert_eq!(shown(of_user(|_| None, Some(7))), own, "sudo and su leave no variables");
+        let foreign = |name: &str| (name == "XDG_RUNTIME_DIR").then(|| "/run/user/0".into());
+        assert_eq!(shown(of_user(foreign, Some(7)))[2..], own);
+        assert_eq!(shown(of_user(|_| None, None)), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn who_we_are_to_the_host() {
+        let map = "         0       1000          1\n         1     100000      65536\n";
+        assert_eq!([0, 1, 65536, 65537].map(|uid| outside(map, uid)), [Some(1000), Some(100_000), Some(165_535), None]);
+        assert_eq!(outside("0 0 4294967295", 1000), Some(1000));
     }
 }
