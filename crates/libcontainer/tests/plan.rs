@@ -18,6 +18,8 @@ fn host() -> Host {
         kernel: (6, 12),
         caps_effective: (1 << 41) - 1,
         in_user_namespace: false,
+        owns_mounts: true,
+        setgroups_denied: false,
         last_cap: 40,
         hard_limits: [None; 16],
         apparmor: false,
