@@ -157,7 +157,10 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     let Some(unit) = &location.unit else { return Ok(()) };
     let Some(pending) = &cgroup.pending else {
         let path = location.hierarchies.first().map(|h| h.path.as_path()).unwrap_or(Path::new(""));
-        return systemd::attach(unit, path, pid);
+        // systemd says in words that nobody may enter, and who calls us decides by the number.
+        let passes_on = || Dir::at(path).read("cgroup.subtree_control").is_ok_and(|names| !names.trim().is_empty());
+        return systemd::attach(unit, path, pid)
+            .map_err(|error| if passes_on() { error.errno(Errno::BUSY.raw_os_error()) } else { error });
     };
     pending.start(unit, &location, pid)?;
     let Some(pending) = cgroup.pending.take() else { return Ok(()) };

@@ -62,7 +62,8 @@ pub(crate) fn own_uid() -> u32 {
 fn outside(uid: u32, map: &str) -> Option<u32> {
     map.lines().find_map(|line| {
         let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-        let (Some(Ok(first)), Some(Ok(there)), Some(Ok(size))) = (numbers.next(), numbers.next(), numbers.next()) else {
+        let (Some(Ok(first)), Some(Ok(there)), Some(Ok(size))) = (numbers.next(), numbers.next(), numbers.next())
+        else {
             return None;
         };
         uid.checked_sub(first).filter(|nth| *nth < size).and_then(|nth| there.checked_add(nth))
