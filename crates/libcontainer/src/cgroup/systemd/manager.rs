@@ -32,9 +32,7 @@ impl Manager {
         let variable = |name: &str| std::env::var_os(name);
         let addresses = if user { of_user(variable, own_uid()) } else { of_system(variable) };
         let hint = match user {
-            true => {
-                "the user's own instance of systemd is needed: it runs while they are logged in, or always (loginctl enable-linger)"
-            }
+            true => "the user's own instance of systemd is needed: log in, or have root call `loginctl enable-linger`",
             false => "is systemd running here? Without --systemd-cgroup hull makes cgroups itself",
         };
         Manager::at(&addresses).map_err(|error| error.field(FIELD).hint(hint))
