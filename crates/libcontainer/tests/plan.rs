@@ -36,10 +36,7 @@ fn default_config() -> Config {
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
-    explain_in(Cgroups { unified: true, ..Cgroups::default() }, config, host, launch)
-}
-
-fn explain_in(cgroup: Cgroups, config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
+    let cgroup = Cgroups { unified: true, ..Cgroups::default() };
     let process = config.process.as_ref().unwrap();
     let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
     let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
@@ -97,19 +94,17 @@ fn a_class_of_service_is_entered_before_any_hook() {
 }
 
 #[test]
-fn a_delegated_cgroup_passes_its_controllers_on_once_it_is_left() {
+fn the_delegated_cgroup_is_below_the_root_of_the_containers_view() {
     let mut config = default_config();
     config.linux.namespaces.push(libcontainer::config::Namespace { kind: "cgroup".into(), path: None });
-    let delegation = Some((2, vec!["cpu".to_owned(), "pids".to_owned()]));
-    let cgroup = Cgroups { unified: true, delegation, ..Cgroups::default() };
-    let text = explain_in(cgroup, &config, &host(), LaunchFacts::default());
-    let passes = |name: &str| format!("pass on the controller {name:?}");
-    let order = ["make a cgroup namespace".to_owned(), "move to the delegated cgroup".to_owned()];
-    let order = order.into_iter().chain([passes("cpu"), passes("pids"), passes("cpu"), passes("pids")]);
+    config.annotations.insert("run.oci.delegate-cgroup".to_owned(), "init".to_owned());
+    let text = explain(&config, &host(), LaunchFacts::default());
     let mut rest = text.as_str();
-    for step in order {
-        rest = rest.split_once(&step).unwrap_or_else(|| panic!("{step} in {text}")).1;
+    for step in ["make a cgroup namespace", "moves it to the cgroup \"init\" below"] {
+        rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in {text}")).1;
     }
+    let joining = LaunchFacts { join: libc::CLONE_NEWPID as u64, ..LaunchFacts::default() };
+    assert!(!explain(&config, &host(), joining).contains("below"), "who joins is put where the container is");
 }
 
 #[test]

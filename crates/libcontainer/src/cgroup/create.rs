@@ -66,11 +66,11 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let limits = Limits::new(resources)?;
     let policy = Policy::new(&resources.devices)?;
     let wanted = Wanted { limits, policy, device_rules: !resources.devices.is_empty() };
-    if location.unit.is_some() {
-        let pending = Some(Box::new(Pending::new(wanted, options)?));
-        return Ok(Cgroup { pending, ..Cgroup::open(location) });
-    }
     let mut location = location.clone();
+    if let Some(unit) = &mut location.unit {
+        let pending = Some(Box::new(Pending::new(wanted, options, unit)?));
+        return Ok(Cgroup { pending, ..Cgroup::open(&location) });
+    }
     let mut without = None;
     let mut made = Made::default();
     if location.hierarchies.is_empty() && !location.disabled && !options.rootless {
@@ -178,7 +178,7 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     systemd::enter_the_rest(&applier, pid)?;
     cgroup.skipped = applier.skipped;
     if let Some((subgroup, owner)) = &pending.below {
-        let below = cgroup.delegate(&subgroup.path, *owner).and_then(|below| below.move_down(pid));
+        let below = cgroup.delegate(&subgroup.path, *owner, pid);
         below.map_err(|error| error.field(subgroup.field.clone()))?;
     }
     made.keep();

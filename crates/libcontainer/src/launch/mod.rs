@@ -10,7 +10,7 @@ mod report;
 
 pub(crate) use report::start_failure;
 
-use crate::cgroup::Entry;
+use crate::cgroup::{Cgroup, Entry};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -52,8 +52,8 @@ pub(crate) struct Launch<'a> {
     pub init: Option<(OwnedFd, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
-    /// Has the process with this pid put into its cgroup, where it waits for that.
-    pub admit: &'a mut dyn FnMut(i32) -> Result<()>,
+    /// The cgroup, for a process that waits to be put into it.
+    pub group: Option<&'a mut Cgroup>,
 }
 
 /// A child of this process that has become a container's process, or waits to.
