@@ -36,7 +36,10 @@ fn default_config() -> Config {
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
-    let cgroup = Cgroups { unified: true, ..Cgroups::default() };
+    explain_in(Cgroups { unified: true, ..Cgroups::default() }, config, host, launch)
+}
+
+fn explain_in(cgroup: Cgroups, config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
     let process = config.process.as_ref().unwrap();
     let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
     let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
