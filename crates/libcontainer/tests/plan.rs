@@ -36,7 +36,10 @@ fn default_config() -> Config {
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
-    let cgroup = Cgroups { unified: true, ..Cgroups::default() };
+    explain_in(Cgroups { unified: true, ..Cgroups::default() }, config, host, launch)
+}
+
+fn explain_in(cgroup: Cgroups, config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
     let process = config.process.as_ref().unwrap();
     let (bundle, rootfs) = (Path::new("/bundle"), Path::new("/bundle/rootfs"));
     let input = Input { config, process, host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
@@ -140,6 +143,35 @@ fn a_mount_label_is_of_the_type_asked_for() {
     config.annotations.insert("run.oci.mount_context_type".to_owned(), "rootcontext".to_owned());
     let text = explain(&config, &host, LaunchFacts::default());
     assert!(text.contains(" rootcontext u:r:t:s0") && !text.contains(" context u:r:t:s0"), "{text}");
+}
+
+#[test]
+fn what_the_runtime_mounts_of_its_own_has_the_mount_label_too() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.linux.mount_label = Some("u:r:t:s0".to_owned());
+    let cgroup = Cgroups { v1: vec![("pids".to_owned(), "/sys/fs/cgroup/pids".into())], ..Cgroups::default() };
+    let text = explain_in(cgroup, &config, &host, LaunchFacts::default());
+    for step in
+        [r#"mount "cgroup" on "/sys/fs/cgroup": mode 755"#, "prepare what masked paths are hidden under: nr_inodes 1"]
+    {
+        assert!(text.contains(&format!("{step} context u:r:t:s0")), "{step} in {text}");
+    }
+}
+
+#[test]
+fn keys_are_labelled_before_one_is_made() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.process.as_mut().unwrap().selinux_label = Some("u:r:t:s0".to_owned());
+    for join in [0, libc::CLONE_NEWPID as u64] {
+        let text = explain(&config, &host, LaunchFacts { join, ..LaunchFacts::default() });
+        let (before, after) = text.split_once("join a session keyring").unwrap();
+        let (keys, program) = ("/proc/self/attr/keycreate", "/proc/self/attr/exec");
+        assert!(before.contains(keys) && !after.contains(keys) && text.contains(program), "{text}");
+        let kept = explain(&config, &host, LaunchFacts { join, no_new_keyring: true, ..LaunchFacts::default() });
+        assert!(!kept.contains(keys) && kept.contains(program), "{kept}");
+    }
 }
 
 #[test]

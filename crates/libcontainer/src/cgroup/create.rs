@@ -3,7 +3,7 @@
 use super::apply::{Applier, DEVICES, OWN_CGROUP, Place, enable_all, not_permitted};
 use super::devices::Policy;
 use super::dir::{Dir, value_of};
-use super::layout::{ROOT, memberships, own_memberships};
+use super::layout::{memberships, own_memberships};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
 use super::systemd::{self, Pending};
@@ -37,7 +37,15 @@ impl Made {
                     Some(parent) => self.directory(parent)?,
                     None => break,
                 },
-                Err(errno) => return Err(Dir::at(path).failed("mkdir", "", errno)),
+                Err(errno) => {
+                    let error = Dir::at(path).failed("mkdir", "", errno);
+                    return Err(match errno {
+                        Errno::AGAIN => {
+                            error.hint("cgroup.max.depth or cgroup.max.descendants of a cgroup above allows no more")
+                        }
+                        _ => error,
+                    });
+                }
             };
         }
         Err(Dir::at(path).failed("mkdir", "", Errno::NOENT))
@@ -203,9 +211,8 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<u
     if !new {
         check_unused(hierarchy)?;
     }
-    // Beside version 1 it is that which counts.
     let count = made.0.len() - before;
-    if hierarchy.mount == Path::new(ROOT) && count > usize::from(new) {
+    if new && hierarchy.is_v2() {
         enable_all(hierarchy);
     }
     if hierarchy.has("cpuset")

@@ -1,7 +1,7 @@
 //! What the parent does for a child that waits.
 
 use super::net_devices::{self, Moved};
-use super::{Launch, hook};
+use super::{Launch, hook, report};
 use crate::error::{Error, Result};
 use crate::plan::Act;
 use crate::spec::annotations;
@@ -29,6 +29,8 @@ pub(super) fn perform(
         Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
             Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")
         }),
+        Act::Scheduler(policy, attr) => crate::sys::process::set_scheduler(pid, attr)
+            .map_err(|errno| report::policy_refused(policy, errno).field("process.scheduler")),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)

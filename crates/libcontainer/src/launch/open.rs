@@ -66,7 +66,8 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
         }
         OpenWhat::Output { path } => super::hook::output(path).map_err(failed),
         OpenWhat::Procfs => crate::proc::open(),
-        OpenWhat::CopiedTmpfs { from, params, attrs } => super::copy_up::tmpfs(launch.rootfs, from, params, *attrs),
+        OpenWhat::CopiedTmpfs { from, params, attrs } => super::copy_up::tmpfs(launch.rootfs, from, params, *attrs)
+            .map_err(|error| error.context(open.origin.what.clone())),
         OpenWhat::CgroupProcs(n) => {
             let fd = launch.cgroup.procs.get(usize::from(*n));
             fd.ok_or_else(missing)?.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))

@@ -1,7 +1,7 @@
 //! How the process gets into its cgroups and sees them: joining, the cgroup namespace, and mounts of type cgroup.
 
 use super::builder::{Arg, Builder, Origin, origin};
-use super::mounts::Target;
+use super::mounts::{self, Target};
 use super::{Act, MountAttr, OpenWhat};
 use crate::cgroup::owner;
 use crate::error::{Error, Kind, Result};
@@ -103,7 +103,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
     let attrs = attrs_of(target);
     let kind = b.string("tmpfs");
-    let params = b.bytes(b"\x01mode\x00755\x00");
+    let params = mounts::own_tmpfs(b, "mode", "755")?;
     let top = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs: attrs & !RDONLY });
     target.attach(b, top);
     let own_view = b.has_namespace("cgroup");

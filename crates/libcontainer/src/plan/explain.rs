@@ -90,6 +90,7 @@ fn act_text(act: &Act) -> String {
     match act {
         Act::RuntimeHooks => "runs the prestart and createRuntime hooks".into(),
         Act::Rlimit(resource, soft, hard) => format!("sets limit {resource} to {soft}:{hard}"),
+        Act::Scheduler(policy, _) => format!("sets the scheduling policy {policy:?}"),
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
         Act::TimeOffsets(_) => "writes the clock offsets".into(),
         Act::IdMaps => "writes the id maps".into(),

@@ -32,6 +32,7 @@ pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
 pub(crate) use net_devices::FIELD as NET_DEVICES;
 pub use net_devices::NetDevice;
+pub(crate) use sched::set_policy;
 
 use crate::config::{Config, Process};
 use crate::error::Result;
@@ -193,6 +194,8 @@ pub enum Act {
     Rlimit(u32, u64, u64),
     /// Sends the seccomp listener to `linux.seccomp.listenerPath`.
     SeccompListener,
+    /// Sets the child's scheduling policy: (its name, `struct sched_attr`).
+    Scheduler(String, Vec<u8>),
     /// Sets the child's oom_score_adj.
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
@@ -227,6 +230,7 @@ const INIT: &[Pass] = &[
     ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
+    ("keys' label", lsm::key_label),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
@@ -255,6 +259,10 @@ const INIT: &[Pass] = &[
 ];
 
 /// The passes of a process that joins a container.
+///
+/// The container's processes see it from "pid namespace" on, and one that has CAP_SYS_PTRACE over it can then steer it and take its
+/// descriptors. So by then it has become what it is to be; what is left to do needs no right that its program will not have.
+/// One exception: a filter that would not let it go on ([`seccomp::load_inside`]).
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
     ("admission", cgroups::wait_for_admission),
@@ -262,23 +270,27 @@ const EXEC: &[Pass] = &[
     ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),
     ("security label", lsm::label),
-    ("host's procfs", namespaces::leave_procfs),
+    ("keys' label", lsm::key_label),
     ("namespaces", namespaces::follow),
-    ("class of service", rdt::join),
     ("rootfs", rootfs::follow),
-    ("session", namespaces::session),
     ("keyring", identity::keyring),
     ("console", console::exec),
+    ("descriptors", program::strip),
     ("scheduling", sched::exec),
-    ("rlimits", rlimits::all),
+    ("rlimits", rlimits::exec),
     ("bounding set", caps::bound),
     ("user", identity::become_user),
-    ("program", program::find),
-    ("listener", seccomp::early),
     ("capabilities", caps::settle_before_filter),
-    ("descriptors", program::close),
-    ("filter", seccomp::load),
-    ("capabilities", caps::settle_after_filter),
+    ("filter", seccomp::load_outside),
+    ("capabilities", caps::settle_outside),
+    ("pid namespace", namespaces::go_inside),
+    ("class of service", rdt::join),
+    ("session", namespaces::session),
+    ("terminal", console::control),
+    ("scheduling", sched::inside),
+    ("rlimits", rlimits::inside),
+    ("filter", seccomp::load_inside),
+    ("capabilities", caps::settle_inside),
     ("exec", program::exec),
 ];
 
