@@ -13,6 +13,7 @@
 
 pub mod apart;
 pub mod binary;
+pub mod births;
 pub mod bundle;
 pub mod call;
 pub mod caller;
@@ -31,6 +32,7 @@ pub mod resctrl;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;
+pub mod selinux;
 pub mod signals;
 mod sys;
 pub mod systemd;
