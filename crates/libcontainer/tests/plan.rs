@@ -134,6 +134,18 @@ fn a_container_with_network_devices() {
 }
 
 #[test]
+fn who_does_not_own_the_mounts_leaves_them_to_the_child() {
+    let config: Config = serde_json::from_value(libcontainer::spec::default_config(Some((0, 0)))).unwrap();
+    let in_user_namespace = Host { in_user_namespace: true, ..host() };
+    let by_child = |host: &Host| {
+        let text = explain(&config, host, LaunchFacts::default());
+        text.lines().any(|line| line.contains("CloneTree") && line.contains("open the root file system"))
+    };
+    assert!(!by_child(&in_user_namespace));
+    assert!(by_child(&Host { owns_mounts: false, ..in_user_namespace }));
+}
+
+#[test]
 fn a_mount_label_is_of_the_type_asked_for() {
     let host = Host { selinux: true, ..host() };
     let mut config = default_config();
