@@ -13,6 +13,7 @@
 
 pub mod apart;
 pub mod binary;
+pub mod births;
 pub mod bundle;
 pub mod call;
 pub mod caller;

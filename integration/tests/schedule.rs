@@ -44,7 +44,9 @@ fn a_deadline() {
 fn flags() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
+    if !integration::cgroup::is_v2() {
+        bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
+    }
     bundle
         .set("/process/scheduler", json!({"policy": "SCHED_RR", "priority": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}));
     let container = rt.sleeper(&mut bundle);

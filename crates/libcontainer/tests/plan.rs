@@ -18,6 +18,8 @@ fn host() -> Host {
         kernel: (6, 12),
         caps_effective: (1 << 41) - 1,
         in_user_namespace: false,
+        owns_mounts: true,
+        setgroups_denied: false,
         last_cap: 40,
         hard_limits: [None; 16],
         apparmor: false,
@@ -27,7 +29,10 @@ fn host() -> Host {
 }
 
 fn default_config() -> Config {
-    serde_json::from_value(libcontainer::spec::default_config(None)).unwrap()
+    let mut config: Config = serde_json::from_value(libcontainer::spec::default_config(None)).unwrap();
+    // It has one on a machine with cgroup v2 alone.
+    config.linux.namespaces.retain(|namespace| namespace.kind != "cgroup");
+    config
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
@@ -92,19 +97,17 @@ fn a_class_of_service_is_entered_before_any_hook() {
 }
 
 #[test]
-fn a_delegated_cgroup_passes_its_controllers_on_once_it_is_left() {
+fn the_delegated_cgroup_is_below_the_root_of_the_containers_view() {
     let mut config = default_config();
     config.linux.namespaces.push(libcontainer::config::Namespace { kind: "cgroup".into(), path: None });
-    let delegation = Some((2, vec!["cpu".to_owned(), "pids".to_owned()]));
-    let cgroup = Cgroups { unified: true, delegation, ..Cgroups::default() };
-    let text = explain_in(cgroup, &config, &host(), LaunchFacts::default());
-    let passes = |name: &str| format!("pass on the controller {name:?}");
-    let order = ["make a cgroup namespace".to_owned(), "move to the delegated cgroup".to_owned()];
-    let order = order.into_iter().chain([passes("cpu"), passes("pids"), passes("cpu"), passes("pids")]);
+    config.annotations.insert("run.oci.delegate-cgroup".to_owned(), "init".to_owned());
+    let text = explain(&config, &host(), LaunchFacts::default());
     let mut rest = text.as_str();
-    for step in order {
-        rest = rest.split_once(&step).unwrap_or_else(|| panic!("{step} in {text}")).1;
+    for step in ["make a cgroup namespace", "moves it to the cgroup \"init\" below"] {
+        rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in {text}")).1;
     }
+    let joining = LaunchFacts { join: libc::CLONE_NEWPID as u64, ..LaunchFacts::default() };
+    assert!(!explain(&config, &host(), joining).contains("below"), "who joins is put where the container is");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::plan::{Origin, Plan};
 use crate::spec::annotations::MOUNT_CONTEXT_TYPES;
 use hull_init::op::Op;
 use hull_init::wire::{self, Message};
+use rustix::io::Errno;
 
 /// A message of the child with the text behind it.
 pub(super) struct Received<'a> {
@@ -76,8 +77,7 @@ fn step_failure(origin: &Origin, program: &Program<'_>, message: &Received<'_>) 
             error = error.object(message.text);
         }
         match (errno, message.text) {
-            (libc::EPERM, _) if origin.what.contains("\"SCHED_DEADLINE\"") => error
-                .hint("with linux.resources.cpu.cpus this process scheduler can't be used together with AllowedCPUs"),
+            (libc::EPERM, _) if origin.what.contains(DEADLINE) => error.hint(NO_DEADLINE),
             (libc::ELOOP | libc::ENOTDIR, _)
                 if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") =>
             {
@@ -96,6 +96,18 @@ fn step_failure(origin: &Origin, program: &Program<'_>, message: &Received<'_>) 
         }
     };
     if origin.field.is_empty() { error } else { error.field(origin.field.clone()) }
+}
+
+const DEADLINE: &str = "\"SCHED_DEADLINE\"";
+const NO_DEADLINE: &str =
+    "with linux.resources.cpu.cpus this process scheduler can't be used together with AllowedCPUs";
+
+/// The same where the parent sets the policy.
+pub(super) fn policy_refused(policy: &str, errno: Errno) -> Error {
+    let what = crate::plan::set_policy(policy);
+    let hint = errno == Errno::PERM && what.contains(DEADLINE);
+    let error = Error::sys(what, errno).context("unable to start container process");
+    if hint { error.hint(NO_DEADLINE) } else { error }
 }
 
 /// `name` is what [`hull_init::op::HookSpec::name`] is: the field and the path.

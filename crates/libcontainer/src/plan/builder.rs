@@ -186,11 +186,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The host's procfs where a step of this plan has needed it.
-    pub fn procfs_if_open(&self) -> Option<Slot> {
-        self.procfs
-    }
-
     /// A step without a result.
     pub fn step(&mut self, origin: Origin, op: Op) {
         self.push(origin, op, Slot::NONE, [0, 0]);
@@ -289,7 +284,7 @@ impl<'a> Builder<'a> {
 
     /// Whether the parent can make detached mounts for the child.
     pub fn parent_may_mount(&self) -> bool {
-        self.input.host.has_cap(names::CAP_SYS_ADMIN)
+        self.input.host.owns_mounts && self.input.host.has_cap(names::CAP_SYS_ADMIN)
     }
 
     /// Whether the parent should clone what the child will mount: the root of a user namespace may not reach it. Elsewhere the
