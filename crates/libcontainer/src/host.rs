@@ -92,7 +92,10 @@ impl Host {
     pub fn read_security_modules(&mut self) {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
-        self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
+        // An engine that SELinux confines may not see what is in /sys/fs/selinux. The kernel has that file system only where
+        // SELinux was enabled at boot.
+        let file_systems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        self.selinux = file_systems.lines().any(|line| line.trim_start_matches("nodev").trim() == "selinuxfs");
     }
 
     /// Where the caller's mount namespace has a procfs or a sysfs, the last mounted first. Only a launch without pivot_root(2) needs it.
