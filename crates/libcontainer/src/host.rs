@@ -34,6 +34,8 @@ pub struct Host {
     pub hard_limits: [Option<u64>; 16],
     /// AppArmor labels processes; see [`Host::read_security_modules`].
     pub apparmor: bool,
+    /// A process tells AppArmor its profile by lsm_set_self_attr(2), which Linux has since 6.8; else by a file of /proc.
+    pub lsm_call: bool,
     /// SELinux labels processes.
     pub selinux: bool,
     /// Where resctrl is mounted; see [`Host::read_resctrl`].
@@ -57,6 +59,7 @@ impl Host {
             last_cap: last_cap(),
             hard_limits: [None; 16],
             apparmor: false,
+            lsm_call: false,
             selinux: false,
             resctrl: None,
         })
@@ -77,10 +80,11 @@ impl Host {
         self.hard_limits.get(number as usize).copied().flatten().is_none_or(|own| hard > own)
     }
 
-    /// Reads which security modules label processes here; [`Host::read`] leaves both false, since few configs ask.
+    /// Reads which security modules label processes here, and how; [`Host::read`] leaves it false, since few configs ask.
     pub fn read_security_modules(&mut self) {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
+        self.lsm_call = crate::sys::lsm::can_be_called();
         self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
     }
 

@@ -21,6 +21,7 @@ fn host() -> Host {
         last_cap: 40,
         hard_limits: [None; 16],
         apparmor: false,
+        lsm_call: false,
         selinux: false,
         resctrl: None,
     }

@@ -1,4 +1,4 @@
-//! Security labels of the program and of its mounts: AppArmor and SELinux. A label that cannot be applied is an error, never silence.
+//! Security labels of the program and of its mounts: SELinux. A label that cannot be applied is an error, never silence.
 
 use super::builder::{Builder, origin};
 use crate::error::{Error, Kind, Result};
@@ -8,13 +8,6 @@ use hull_init::op::Op;
 pub(super) fn label(b: &mut Builder<'_>) -> Result<()> {
     let process = b.input.process;
     let host = b.input.host;
-    if let Some(profile) = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty()) {
-        if !host.apparmor {
-            let what = format!("AppArmor profile {profile:?} cannot be applied: AppArmor is not enabled on this host");
-            return Err(Error::new(Kind::Unsupported, what).field("process.apparmorProfile"));
-        }
-        write(b, "process.apparmorProfile", "self/attr/apparmor/exec", &format!("exec {profile}"));
-    }
     if let Some(label) = process.selinux_label.as_deref().filter(|label| !label.is_empty()) {
         if !host.selinux {
             let what = format!("SELinux label {label:?} cannot be applied: SELinux is not enabled on this host");
