@@ -67,11 +67,31 @@ impl Instance {
 
 /// A runtime called by [`LOGIN`] in a login session: beside their instance of systemd, not below it.
 pub fn login_runtime() -> Runtime {
+    login_runtime_in(&[])
+}
+
+/// The same through a program that starts it.
+pub fn login_runtime_in(starter: &[&str]) -> Runtime {
     let session = ["su", "--login", "--command", "exec \"$@\"", "--", LOGIN, "sh"];
-    let rt = Runtime::wrapped(session.map(str::to_owned).to_vec());
+    runtime_of_login(session.iter().chain(starter))
+}
+
+/// A runtime called by [`LOGIN`] without a login: from the system's part of the cgroup tree, with nothing in the environment. So it is
+/// under sudo(8) and cron(8).
+pub fn runtime_without_login() -> Runtime {
+    let user = crate::view::as_user(LOGIN_ID);
+    let environment = ["env", "-i", "PATH=/usr/bin:/bin"];
+    runtime_of_login(user.iter().map(String::as_str).chain(environment))
+}
+
+fn runtime_of_login<'a, S: AsRef<str> + 'a>(wrapper: impl Iterator<Item = S>) -> Runtime {
+    let rt = Runtime::wrapped(wrapper.map(|word| word.as_ref().to_owned()).collect());
     chown_tree(rt.dir(), LOGIN_ID);
     rt
 }
+
+/// A unit of the user's own in which cgroups may be made.
+pub const DELEGATED: [&str; 6] = ["systemd-run", "--user", "--scope", "--quiet", "-p", "Delegate=yes"];
 
 /// A bundle of theirs, with a cgroup.
 pub fn login_bundle(rt: &Runtime) -> Bundle {

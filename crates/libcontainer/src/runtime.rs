@@ -217,7 +217,8 @@ impl Runtime {
         let devices = !(in_user_namespace && rootless);
         let subgroup = annotations::asked(config, annotations::SYSTEMD_SUBGROUP)
             .map(|path| Subgroup { path: path.to_owned(), field: annotations::field(annotations::SYSTEMD_SUBGROUP) });
-        let options = Options { rootless, devices, owner, annotations: Some(&config.annotations), subgroup };
+        let named = config.linux.cgroups_path.as_deref().is_some_and(|path| !path.is_empty());
+        let options = Options { rootless, named, devices, owner, annotations: Some(&config.annotations), subgroup };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
         let mut cgroup_entry = cgroup.entry()?;
         if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {

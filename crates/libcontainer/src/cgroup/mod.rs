@@ -50,9 +50,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How a cgroup is made.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// The caller is an ordinary user, or root of a user namespace: what it is not permitted is left out and told
-    /// ([`Cgroup::limits_skipped`]) instead of an error.
+    /// The caller is an ordinary user, or root of a user namespace: what it is not permitted and the config does not ask for by name is
+    /// left out.
     pub rootless: bool,
+    /// The config names the cgroup: it is to be had, or an error.
+    pub named: bool,
     /// Whether device rules are set. In a user namespace the kernel refuses them.
     pub devices: bool,
     /// The user of the host who is to own the cgroup of version 2, for a container that manages its own below.
@@ -74,7 +76,7 @@ pub struct Subgroup {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { rootless: false, devices: true, owner: None, annotations: None, subgroup: None }
+        Options { rootless: false, named: false, devices: true, owner: None, annotations: None, subgroup: None }
     }
 }
 

@@ -106,7 +106,10 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
         preserve: launch.preserve,
         group: forks,
     })
-    .map_err(|error| report::clone_failure(error.context("start hull-init"), plan))?;
+    .map_err(|error| {
+        let into_cgroup = launch.cgroup.clone_into.is_some();
+        report::clone_failure(error.context("start hull-init"), plan, into_cgroup)
+    })?;
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };

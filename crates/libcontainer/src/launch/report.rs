@@ -110,9 +110,9 @@ fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
     Error::new(Kind::Program, what)
 }
 
-/// A clone that the kernel refused: which kind of namespace it can have been about, or why the cgroup takes no process
-/// (cgroup-v2.rst, "no internal process constraint" and "threads").
-pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
+/// A clone that the kernel refused: which kind of namespace it can have been about, or why the cgroup takes no process: it has
+/// no memory for one, or is of a kind that has none (cgroup-v2.rst, "no internal process constraint" and "threads").
+pub(super) fn clone_failure(error: Error, plan: &Plan, into_cgroup: bool) -> Error {
     let error = error.context("unable to start container process");
     match error.raw_os_error() {
         Some(libc::EPERM) if plan.clone & libc::CLONE_NEWUSER as u64 == 0 && plan.clone != 0 => {
@@ -123,6 +123,9 @@ pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
         }
         Some(libc::ENOSPC | libc::EUSERS) => {
             error.field("linux.namespaces").hint("the limit of namespaces is reached (/proc/sys/user/max_*_namespaces)")
+        }
+        Some(libc::ENOMEM) if into_cgroup => {
+            error.field("linux.resources.memory").hint("memory limit too low?")
         }
         Some(libc::EBUSY) => error.field("linux.cgroupsPath").hint(
             "the cgroup passes controllers on to cgroups below it, so that it takes no process of its own: choose another",

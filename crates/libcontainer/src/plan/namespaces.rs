@@ -218,9 +218,12 @@ pub(super) fn has_user_namespace(b: &Builder<'_>) -> bool {
     b.has_namespace("user")
 }
 
-/// Whether the gid map is one that a caller without CAP_SETGID may write itself: its own group alone, with
-/// setgroups(2) denied in the namespace for good (user_namespaces(7), CVE-2014-8989).
+/// Whether setgroups(2) is denied to the container: as it is to the caller already, or because the gid map is one that a caller without
+/// CAP_SETGID may write itself, its own group alone, at the price of that (user_namespaces(7), CVE-2014-8989).
 pub(crate) fn setgroups_denied(host: &Host, config: &Config) -> bool {
+    if host.setgroups_denied {
+        return true;
+    }
     let own = |map: &IdMapping| map.size == 1 && map.host_id == host.egid;
     let linux = &config.linux;
     linux.namespaces.iter().any(|n| n.kind == "user")

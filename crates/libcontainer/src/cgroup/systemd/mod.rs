@@ -167,9 +167,14 @@ pub(super) fn stop(unit: &Unit) -> Result<()> {
 /// # Errors
 /// `System` for what systemd refuses.
 pub(super) fn attach(unit: &Unit, path: &Path, pid: i32) -> Result<()> {
-    let below: PathBuf = path.components().skip_while(|part| part.as_os_str() != unit.name.as_str()).skip(1).collect();
     let pid = u32::try_from(pid).unwrap_or_default();
-    Manager::connect(unit.user)?.attach(&unit.name, &below.to_string_lossy(), pid)
+    Manager::connect(unit.user)?.attach(&unit.name, &below_scope(unit, path), pid)
+}
+
+/// A cgroup as systemd wants it told: from the scope on, beginning with a slash; nothing for the scope itself.
+fn below_scope(unit: &Unit, path: &Path) -> String {
+    let inner = path.components().skip_while(|part| part.as_os_str() != unit.name.as_str()).skip(1);
+    inner.map(|part| format!("/{}", part.as_os_str().display())).collect()
 }
 
 /// Version 1 has hierarchies that systemd does not manage, and those of which it makes no use for this unit: the process

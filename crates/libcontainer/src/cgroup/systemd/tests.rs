@@ -8,6 +8,7 @@ use super::manager::Manager;
 use super::message::{Kind, Message};
 use super::properties::Property;
 use super::value::Value;
+use super::{Unit, below_scope};
 use crate::error;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -233,4 +234,12 @@ fn nobody_is_there() {
     assert_eq!((error.kind(), error.failed_object()), (error::Kind::Unsupported, Some("/nowhere/bus")));
     let text = "cannot reach systemd: connect to \"/nowhere/bus\": no such file or directory";
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn a_cgroup_below_the_scope_begins_with_a_slash() {
+    let unit = Unit::new(Some("a-b.slice:p:n"), "id", true).unwrap();
+    let below = |path: &str| below_scope(&unit, Path::new(path));
+    assert_eq!(below("/sys/fs/cgroup/u/a.slice/a-b.slice/p-n.scope"), "");
+    assert_eq!(below("/sys/fs/cgroup/u/a.slice/a-b.slice/p-n.scope/x/y"), "/x/y");
 }
