@@ -75,6 +75,11 @@ impl Call {
         self
     }
 
+    /// The command, for what a call has no word for.
+    pub fn command(&mut self) -> &mut Command {
+        &mut self.command
+    }
+
     /// Starts the call and does not wait.
     pub fn spawn(mut self) -> Running {
         let out = tempfile::tempfile().unwrap();

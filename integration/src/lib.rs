@@ -14,6 +14,7 @@
 pub mod apart;
 pub mod apparmor;
 pub mod binary;
+pub mod births;
 pub mod bundle;
 pub mod call;
 pub mod caller;
@@ -32,6 +33,7 @@ pub mod resctrl;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;
+pub mod selinux;
 pub mod signals;
 mod sys;
 pub mod systemd;

@@ -1,4 +1,4 @@
-//! System calls which have no safe wrapper, two of the seccomp agent and a filter: the only unsafe code of the harness.
+//! System calls which have no safe wrapper, two of the seccomp agent, one of keys and a filter: the only unsafe code of the harness.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -73,6 +73,19 @@ pub fn refuse(command: &mut Command, refusal: Refusal) {
     };
     // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
     unsafe { command.pre_exec(install) };
+}
+
+/// The security label of a key: `KEYCTL_GET_SECURITY` of keyctl(2).
+pub fn key_label(key: i32) -> io::Result<String> {
+    const GET_SECURITY: i32 = 17;
+    let mut label = [0u8; 4096];
+    // SAFETY: the kernel writes at most as many bytes as it is told the buffer has, which lives until after the call.
+    let len = unsafe { libc::syscall(libc::SYS_keyctl, GET_SECURITY, key, label.as_mut_ptr(), label.len()) };
+    if len < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let text = label[..len as usize].split(|&byte| byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(text).into_owned())
 }
 
 const RECEIVE: u64 = read_write(0, size_of::<libc::seccomp_notif>());

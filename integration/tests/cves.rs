@@ -228,28 +228,11 @@ fn domain_name(pid: i32) -> String {
     integration::Call::new("nsenter").args([&uts, "cat", "/proc/sys/kernel/domainname"]).go().word()
 }
 
-/// A profile whose listener hears of one of the last calls before the program: while it is not answered, hull-init stands in
-/// the container, with all it still holds. (It is answered as if it had been done; the bounding set does it then.)
-fn held_before_the_program(rt: &Runtime, bundle: &mut Bundle) -> Agent {
-    let agent = Agent::new(rt.path("agent"));
-    bundle.set(
-        "/linux/seccomp",
-        json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "listenerPath": rt.path("agent"),
-            "syscalls": [{"names": ["capset"], "action": "SCMP_ACT_NOTIFY"}],
-        }),
-    );
-    agent
-}
-
-/// Starts the container of [`held_before_the_program`], which lets its first process go on.
+/// Starts the container of [`Agent::before_the_program`], which lets its first process go on.
 fn start_past(agent: &Agent, rt: &Runtime, bundle: &Bundle) {
     bundle.write();
     let starting = rt.call(["run", "--detach", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).spawn();
-    let (_, listeners) = agent.hear();
-    let first = notified(&listeners[0]);
-    answer(&listeners[0], &first, Ok(0));
+    agent.let_one_pass();
     starting.wait().ok();
 }
 
@@ -260,7 +243,7 @@ fn cve_2016_9962_an_exec_seen_from_the_container_holds_nothing_of_the_host() {
     // The right to trace is all that an attacker can have: without it the kernel shows nothing of hull-init at all.
     bundle.caps(&["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL"]);
     bundle.set("/process/oomScoreAdj", json!(100));
-    let agent = held_before_the_program(&rt, &mut bundle);
+    let agent = Agent::before_the_program(&rt, &mut bundle);
     let (go, said) = (bundle.fifo("/go"), bundle.fifo("/said"));
     bundle.script(
         "read x < /go; for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; for f in $p/fd/* $p/cwd $p/root; do \
@@ -300,7 +283,7 @@ fn cve_2016_9962_without_the_right_to_trace_an_exec_is_closed() {
             bundle.userns(700_000, 65536);
             bundle.caps(&["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN"]);
         }
-        let agent = held_before_the_program(&rt, &mut bundle);
+        let agent = Agent::before_the_program(&rt, &mut bundle);
         let (go, said) = (bundle.fifo("/go"), bundle.fifo("/said"));
         bundle.script(
             "read x < /go; for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; n=$(for f in $p/fd/* $p/cwd $p/root; do readlink $f; done | wc -l); \

@@ -13,6 +13,7 @@ use crate::sys::bpf;
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use std::path::Path;
 
 pub(super) const DEVICES: &str = "linux.resources.devices";
 
@@ -92,7 +93,7 @@ impl<'a> Applier<'a> {
                 result => result.map_err(|error| self.explain(error))?,
             }
         }
-        Ok(())
+        limits.asked.iter().try_for_each(|asked| self.check_partition(asked))
     }
 
     /// What an ordinary user should know about a limit that cannot be set.
@@ -140,6 +141,19 @@ impl<'a> Applier<'a> {
             other => return other.map_err(|(write, errno)| refused(&place.dir, write, errno)),
         }
         write_group(&place.dir, &writes).map_err(|(write, errno)| refused(&place.dir, write, errno))
+    }
+
+    /// The kernel takes a partition that cannot be, and says so in the file alone.
+    fn check_partition(&self, asked: &Asked) -> Result<()> {
+        const PARTITION: &str = "cpuset.cpus.partition";
+        let wanted = matches!(&asked.setting, Setting::Unified { file, .. } if file == PARTITION);
+        let Some(place) = self.places.iter().find(|place| wanted && place.hierarchy.is_v2()) else { return Ok(()) };
+        let text = place.dir.read(PARTITION).map_err(|errno| place.dir.failed("read", PARTITION, errno))?;
+        if text.contains(" invalid") {
+            let what = format!("{PARTITION} is not to be had: {}", text.trim());
+            return Err(Error::new(Kind::Unsupported, what).field(&asked.field).object(PARTITION));
+        }
+        Ok(())
     }
 
     /// Sets the device rules, be they `asked` for or what goes for every container.
@@ -214,12 +228,12 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
     if controller == "cgroup" || place.dir.read("cgroup.controllers").is_ok_and(has) {
         return Ok(());
     }
-    for above in above(place.hierarchy) {
+    for (above, below) in above(place.hierarchy) {
         // A cgroup that passes it on already may be somebody else's.
         if above.read("cgroup.subtree_control").is_ok_and(has) {
             continue;
         }
-        if let Err(errno) = above.write("cgroup.subtree_control", &format!("+{controller}")) {
+        if let Err(errno) = pass_on(&above, &below, &format!("+{controller}")) {
             let path = above.path().display();
             let what = format!(
                 "invalid configuration: the cgroup controller {controller:?} is not available below \"{path}\""
@@ -240,29 +254,48 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
     Ok(())
 }
 
-/// Allows every controller in the cgroups above, as far as may be: whoever counts resources expects them in a cgroup whose
-/// parents we made, whether there are limits or not.
+/// Allows every controller in the cgroups above, as far as may be: whoever counts resources expects them in a container's
+/// cgroup, whether there are limits or not.
 pub(super) fn enable_all(hierarchy: &Hierarchy) {
-    let Ok(controllers) = Dir::at(&hierarchy.mount).read("cgroup.controllers") else { return };
-    let all: Vec<String> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
-    if all.is_empty() {
+    let controllers = |path: &Path| Dir::at(path).read("cgroup.controllers").unwrap_or_default();
+    let all = controllers(&hierarchy.mount);
+    if controllers(&hierarchy.path) == all {
         return;
     }
-    for above in above(hierarchy) {
-        if above.write("cgroup.subtree_control", &all.join(" ")).is_err() {
-            for one in &all {
-                // What is missing in the end is an error only if a limit needs it.
-                let _ = above.write("cgroup.subtree_control", one);
+    let all: Vec<String> = all.split_whitespace().map(|name| format!("+{name}")).collect();
+    for (above, below) in above(hierarchy) {
+        match pass_on(&above, &below, &all.join(" ")) {
+            Ok(()) => {}
+            // What is missing in the end is an error only if a limit needs it.
+            Err(Errno::BUSY | Errno::ACCESS | Errno::PERM | Errno::ROFS) => {}
+            Err(_) => {
+                for one in &all {
+                    let _ = pass_on(&above, &below, one);
+                }
             }
         }
     }
 }
 
-/// The cgroups above the container's, from the mount downwards.
-fn above(hierarchy: &Hierarchy) -> impl Iterator<Item = Dir> {
-    let inside = |path: &&std::path::Path| path.starts_with(&hierarchy.mount);
-    let all: Vec<_> = hierarchy.path.ancestors().skip(1).take_while(inside).map(Dir::at).collect();
-    all.into_iter().rev()
+/// Allows `controllers` (`+pids`) in the cgroup `above` for `below`. In a cgroup with processes the kernel does so for the controllers
+/// that count threads, and makes it the root of a threaded tree: no process could enter `below` any more. That is refused like the rest.
+fn pass_on(above: &Dir, below: &Dir, controllers: &str) -> rustix::io::Result<()> {
+    let invalid = || below.read("cgroup.type").is_ok_and(|kind| kind.trim() == "domain invalid");
+    let was_invalid = invalid();
+    above.write("cgroup.subtree_control", controllers)?;
+    if !was_invalid && invalid() {
+        above.write("cgroup.subtree_control", &controllers.replace('+', "-"))?;
+        return Err(Errno::BUSY);
+    }
+    Ok(())
+}
+
+/// The cgroups above the container's from the mount downwards, each with the next below.
+fn above(hierarchy: &Hierarchy) -> impl Iterator<Item = (Dir, Dir)> {
+    let inside = |path: &&Path| path.starts_with(&hierarchy.mount);
+    let all: Vec<_> = hierarchy.path.ancestors().take_while(inside).collect();
+    let pairs: Vec<_> = all.windows(2).map(|pair| (Dir::at(pair[1]), Dir::at(pair[0]))).collect();
+    pairs.into_iter().rev()
 }
 
 fn devices_of_v1(place: &mut Place<'_>, policy: &Policy) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::apply::{Applier, DEVICES, OWN_CGROUP, Place, enable_all, not_permitted};
 use super::devices::Policy;
 use super::dir::{Dir, value_of};
-use super::layout::{ROOT, memberships, own_memberships};
+use super::layout::{memberships, own_memberships};
 use super::limits::{Bound, Limits, Setting};
 use super::location::{Hierarchy, Location, clean};
 use super::systemd::{self, Pending};
@@ -37,7 +37,15 @@ impl Made {
                     Some(parent) => self.directory(parent)?,
                     None => break,
                 },
-                Err(errno) => return Err(Dir::at(path).failed("mkdir", "", errno)),
+                Err(errno) => {
+                    let error = Dir::at(path).failed("mkdir", "", errno);
+                    return Err(match errno {
+                        Errno::AGAIN => {
+                            error.hint("cgroup.max.depth or cgroup.max.descendants of a cgroup above allows no more")
+                        }
+                        _ => error,
+                    });
+                }
             };
         }
         Err(Dir::at(path).failed("mkdir", "", Errno::NOENT))
@@ -66,11 +74,11 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let limits = Limits::new(resources)?;
     let policy = Policy::new(&resources.devices)?;
     let wanted = Wanted { limits, policy, device_rules: !resources.devices.is_empty() };
-    if location.unit.is_some() {
-        let pending = Some(Box::new(Pending::new(wanted, options)?));
-        return Ok(Cgroup { pending, ..Cgroup::open(location) });
-    }
     let mut location = location.clone();
+    if let Some(unit) = &mut location.unit {
+        let pending = Some(Box::new(Pending::new(wanted, options, unit)?));
+        return Ok(Cgroup { pending, ..Cgroup::open(&location) });
+    }
     let mut without = None;
     let mut made = Made::default();
     if location.hierarchies.is_empty() && !location.disabled && !options.rootless {
@@ -178,7 +186,7 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     systemd::enter_the_rest(&applier, pid)?;
     cgroup.skipped = applier.skipped;
     if let Some((subgroup, owner)) = &pending.below {
-        let below = cgroup.delegate(&subgroup.path, *owner).and_then(|below| below.move_down(pid));
+        let below = cgroup.delegate(&subgroup.path, *owner, pid);
         below.map_err(|error| error.field(subgroup.field.clone()))?;
     }
     made.keep();
@@ -203,9 +211,8 @@ fn directory(made: &mut Made, hierarchy: &Hierarchy, rootless: bool) -> Result<u
     if !new {
         check_unused(hierarchy)?;
     }
-    // Beside version 1 it is that which counts.
     let count = made.0.len() - before;
-    if hierarchy.mount == Path::new(ROOT) && count > usize::from(new) {
+    if new && hierarchy.is_v2() {
         enable_all(hierarchy);
     }
     if hierarchy.has("cpuset")

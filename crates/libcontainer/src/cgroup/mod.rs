@@ -28,7 +28,6 @@ mod v1;
 mod v2;
 mod write;
 
-pub use delegate::Delegation;
 pub use layout::Layout;
 pub use location::{Driver, Hierarchy, Location};
 pub use oom::{OomEvent, OomEvents};
@@ -90,8 +89,6 @@ pub struct Entry {
     pub procs: Vec<OwnedFd>,
     /// Neither will do: the new process waits at once, to be put in by [`Cgroup::admit`].
     pub by_admission: bool,
-    /// A cgroup below, to which it goes on.
-    pub delegation: Option<Delegation>,
 }
 
 /// A container's cgroup: one directory in each hierarchy.

@@ -4,7 +4,7 @@
 //! is known before anything of the container runs.
 
 use super::builder::{Arg, Builder, origin};
-use crate::config::Process;
+use super::lsm::own_or_containers;
 use crate::error::{Error, Kind, Result};
 use crate::sys::lsm;
 use hull_init::op::Op;
@@ -16,10 +16,7 @@ const LONGEST: usize = 4000;
 
 /// Sets the profile that the next exec takes on: that of the process, or for an exec without one the container's.
 pub(super) fn profile(b: &mut Builder<'_>) -> Result<()> {
-    let own = |process: &'_ Process| process.apparmor_profile.clone().filter(|profile| !profile.is_empty());
-    let Some(profile) = own(b.input.process).or_else(|| b.input.config.process.as_ref().and_then(own)) else {
-        return Ok(());
-    };
+    let Some(profile) = own_or_containers(b, |process| &process.apparmor_profile) else { return Ok(()) };
     let refused = |kind, why: String| Err(Error::new(kind, why).field(FIELD));
     if !b.input.host.apparmor {
         let why = format!("AppArmor profile {profile:?} cannot be applied: AppArmor is not enabled on this host");

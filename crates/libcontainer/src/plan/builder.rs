@@ -186,11 +186,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The host's procfs where a step of this plan has needed it.
-    pub fn procfs_if_open(&self) -> Option<Slot> {
-        self.procfs
-    }
-
     /// A step without a result.
     pub fn step(&mut self, origin: Origin, op: Op) {
         self.push(origin, op, Slot::NONE, [0, 0]);

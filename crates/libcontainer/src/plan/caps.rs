@@ -67,7 +67,9 @@ pub(super) fn regain(b: &mut Builder<'_>) {
     let sets = sets(b);
     let filter_needs = filter_needs_privilege(b);
     let changed_user = b.input.process.user.uid != 0;
-    if !(b.input.launch.barrier || changed_user && filter_needs) {
+    // Inside nothing more than that may be there to be taken.
+    let inside = super::seccomp::is_loaded_inside(b);
+    if !(b.input.launch.barrier || filter_needs && (changed_user || inside)) {
         return;
     }
     let extra = if filter_needs { SYS_ADMIN } else { 0 };
@@ -93,6 +95,16 @@ pub(super) fn settle_after_filter(b: &mut Builder<'_>) -> Result<()> {
         settle(b);
     }
     Ok(())
+}
+
+/// The same for an exec whose filter is loaded before it goes into the container's pid namespace.
+pub(super) fn settle_outside(b: &mut Builder<'_>) -> Result<()> {
+    if super::seccomp::is_loaded_inside(b) { Ok(()) } else { settle_after_filter(b) }
+}
+
+/// And after.
+pub(super) fn settle_inside(b: &mut Builder<'_>) -> Result<()> {
+    if super::seccomp::is_loaded_inside(b) { settle_after_filter(b) } else { Ok(()) }
 }
 
 fn settle(b: &mut Builder<'_>) {

@@ -13,6 +13,13 @@ pub fn set(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
     if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
+/// sched_setattr(2) of another process; `attr` is a `struct sched_attr`.
+pub fn set_scheduler(pid: i32, attr: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads as many bytes as the first word of `attr` says, which its maker has put there.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, attr.as_ptr(), 0) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
 /// pidfd_send_signal(2) with any signal number, real-time ones included.
 pub fn signal(pidfd: std::os::fd::BorrowedFd<'_>, signal: i32) -> Result<()> {
     use std::os::fd::AsRawFd;

@@ -70,18 +70,21 @@ impl Manager {
         Ok(())
     }
 
-    /// Stops a unit, waits until it is gone, and makes systemd forget it if it has failed. That there is none is fine.
+    /// Stops a unit and waits until it is gone. One that systemd has `kept` after a failure is forgotten. That there is none is fine.
     ///
     /// # Errors
     /// `System` with systemd's words.
-    pub fn stop(&mut self, unit: &str) -> Result<()> {
+    pub fn stop(&mut self, unit: &str, kept: bool) -> Result<()> {
         let what = || format!("stop the systemd unit {unit:?}");
         self.hear_jobs().map_err(|failure| failure.into_error(what()))?;
         match self.bus.call(&MANAGER, "StopUnit", vec![Value::text(unit), Value::text("replace")]) {
             // What the job has come to matters to nobody: the processes are gone already.
             Ok(job) => drop(self.job_result(&job).map_err(|error| error.context(what()))?),
-            Err(failure) if failure.is("NoSuchUnit") => {}
+            Err(failure) if failure.is("NoSuchUnit") => return Ok(()),
             Err(failure) => return Err(failure.into_error(what()).object(unit)),
+        }
+        if !kept {
+            return Ok(());
         }
         match self.reset_failed(unit) {
             Err(failure) if !failure.is("NoSuchUnit") => Err(failure.into_error(what()).object(unit)),
