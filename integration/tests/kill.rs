@@ -1,6 +1,6 @@
 //! `kill`: which signals it knows, whom they reach, and what becomes of a container by them.
 
-use integration::{Runtime, json, proc};
+use integration::{Runtime, proc};
 
 #[test]
 fn kill_takes_names_and_numbers() {
