@@ -41,6 +41,8 @@ pub struct Host {
     pub hard_limits: [Option<u64>; 16],
     /// AppArmor labels processes; see [`Host::read_security_modules`].
     pub apparmor: bool,
+    /// A process tells AppArmor its profile by lsm_set_self_attr(2), which Linux has since 6.8; else by a file of /proc.
+    pub lsm_call: bool,
     /// SELinux labels processes.
     pub selinux: bool,
     /// Where resctrl is mounted; see [`Host::read_resctrl`].
@@ -68,6 +70,7 @@ impl Host {
             last_cap: last_cap(),
             hard_limits: [None; 16],
             apparmor: false,
+            lsm_call: false,
             selinux: false,
             resctrl: None,
         })
@@ -88,10 +91,11 @@ impl Host {
         self.hard_limits.get(number as usize).copied().flatten().is_none_or(|own| hard > own)
     }
 
-    /// Reads which security modules label processes here; [`Host::read`] leaves both false, since few configs ask.
+    /// Reads which security modules label processes here, and how; [`Host::read`] leaves it false, since few configs ask.
     pub fn read_security_modules(&mut self) {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
+        self.lsm_call = crate::sys::lsm::can_be_called();
         // An engine that SELinux confines may not see what is in /sys/fs/selinux. The kernel has that file system only where
         // SELinux was enabled at boot.
         let file_systems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
