@@ -32,6 +32,7 @@ pub mod resctrl;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;
+pub mod selinux;
 pub mod signals;
 mod sys;
 pub mod systemd;

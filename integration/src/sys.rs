@@ -1,4 +1,4 @@
-//! The two system calls of the seccomp agent which have no safe wrapper: the only unsafe code of the harness.
+//! System calls which have no safe wrapper, two of the seccomp agent and one of keys: the only unsafe code of the harness.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -36,6 +36,19 @@ pub fn answer(listener: BorrowedFd<'_>, id: u64, outcome: Result<i64, i32>) -> i
     // SAFETY: the descriptor is borrowed for the call and the pointer is to a whole struct of the size the request names.
     let result = unsafe { libc::ioctl(listener.as_raw_fd(), SEND as _, &raw mut response) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The security label of a key: `KEYCTL_GET_SECURITY` of keyctl(2).
+pub fn key_label(key: i32) -> io::Result<String> {
+    const GET_SECURITY: i32 = 17;
+    let mut label = [0u8; 4096];
+    // SAFETY: the kernel writes at most as many bytes as it is told the buffer has, which lives until after the call.
+    let len = unsafe { libc::syscall(libc::SYS_keyctl, GET_SECURITY, key, label.as_mut_ptr(), label.len()) };
+    if len < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let text = label[..len as usize].split(|&byte| byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(text).into_owned())
 }
 
 const RECEIVE: u64 = read_write(0, size_of::<libc::seccomp_notif>());

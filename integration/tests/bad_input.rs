@@ -255,3 +255,14 @@ fn a_thousand_arguments_and_a_long_id() {
     bundle.args(&args);
     assert_eq!(rt.run(&bundle).ok().split_whitespace().count(), 1000);
 }
+
+/// The container's first process dies of its own limit: version 2 tells before it is born, version 1 by its end.
+#[test]
+fn a_limit_below_what_the_start_takes() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.set("/linux/resources/memory", integration::json!({"limit": 4096})).write();
+    let create = rt.call(["create", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).within(20).go();
+    create.exits(1).says("memory limit too low?").one_line();
+    rt.assert_clean();
+}

@@ -2,7 +2,7 @@
 
 use integration::bundle::Join;
 use integration::cgroup::{is_v2_here, limit, read};
-use integration::{Bundle, Runtime, binary, json};
+use integration::{Bundle, Runtime, json, proc};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,11 @@ fn bundle(rt: &Runtime) -> Bundle {
     let mut bundle = rt.bundle();
     bundle.namespace("cgroup", Join::New);
     bundle
+}
+
+/// Shows the container its cgroup to write in.
+fn writable_cgroup(bundle: &mut Bundle) {
+    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw", "nosuid", "noexec", "nodev"]);
 }
 
 /// Cgroups of a test beside the container's, removed with the value.
@@ -94,6 +99,17 @@ fn a_parent_with_processes_is_explained() {
     inner.write();
     let output = rt.call(["run", "--bundle"]).arg(inner.dir()).arg(rt.id("inner")).go().exits(1);
     output.says("linux.resources.memory").says("with processes of its own").one_line();
+    // For a limit that counts threads the kernel would make the parent the root of a threaded tree.
+    inner.unset("/linux/resources/memory").set("/linux/resources/pids", json!({"limit": 5})).write();
+    let output = rt.call(["run", "--bundle"]).arg(inner.dir()).arg(rt.id("inner")).go().exits(1);
+    output.says("linux.resources.pids.limit").says("with processes of its own").one_line();
+    assert_eq!(
+        [read(&rt, "cgroup.type"), read(&rt, "cgroup.subtree_control")],
+        ["domain", ""],
+        "the parent is as it was"
+    );
+    inner.unset("/linux/resources/pids").write();
+    rt.call(["run", "--bundle"]).arg(inner.dir()).arg(rt.id("inner")).go().ok();
 }
 
 #[test]
@@ -102,11 +118,98 @@ fn controllers_are_enabled_on_the_way_down() {
         return;
     }
     let rt = Runtime::new();
-    let tree = Tree::new(&rt, "");
     let mut bundle = bundle(&rt);
-    bundle.set("/linux/cgroupsPath", json!(tree.path("a/b/container")));
-    let seen = rt.sh(&mut bundle, "cat /sys/fs/cgroup/cgroup.controllers").ok();
-    assert_eq!(seen, fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap(), "all of them, limits or not");
+    // Cgroups above that hull makes, and one that somebody else has made.
+    for (made, container) in [("", "a/b/container"), ("a", "a/container")] {
+        let tree = Tree::new(&rt, made);
+        bundle.set("/linux/cgroupsPath", json!(tree.path(container)));
+        let seen = rt.sh(&mut bundle, "cat /sys/fs/cgroup/cgroup.controllers").ok();
+        assert_eq!(
+            seen,
+            fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap(),
+            "all of them, limits or not"
+        );
+    }
+}
+
+#[test]
+fn a_tree_that_is_deep_or_wide_enough_is_explained() {
+    if !is_v2_here() {
+        return;
+    }
+    for (file, path) in [("cgroup.max.depth", "a/container"), ("cgroup.max.descendants", "a/container")] {
+        let rt = Runtime::new();
+        let tree = Tree::new(&rt, "");
+        tree.write(file, "1");
+        let mut bundle = bundle(&rt);
+        bundle.set("/linux/cgroupsPath", json!(tree.path(path))).args(&["true"]);
+        rt.run(&bundle).exits(1).says("linux.cgroupsPath").says(file).one_line();
+        assert!(!tree.0.join("a").exists(), "nothing is left of it");
+    }
+    // The same for the container itself, which makes cgroups of its own.
+    let rt = Runtime::new();
+    let mut bundle = bundle(&rt);
+    writable_cgroup(&mut bundle);
+    limit(&mut bundle, &json!({"unified": {"cgroup.max.descendants": "2"}}));
+    let seen = rt.sh(&mut bundle, "cd /sys/fs/cgroup; for i in 1 2 3; do mkdir $i 2>/dev/null && echo $i; done; true");
+    assert_eq!(seen.ok(), "1\n2\n");
+}
+
+#[test]
+fn processors_are_those_of_the_cpuset() {
+    if !is_v2_here() {
+        return;
+    }
+    let last = std::thread::available_parallelism().unwrap().get() - 1;
+    let rt = Runtime::new();
+    let mut bundle = bundle(&rt);
+    limit(&mut bundle, &json!({"cpu": {"cpus": last.to_string(), "mems": "0"}}));
+    let script = "grep -h 'Cpus_allowed_list\\|Mems_allowed_list' /proc/self/status | cut -f2; cat /sys/fs/cgroup/cpuset.cpus.partition";
+    assert_eq!(rt.sh(&mut bundle, script).ok(), format!("{last}\n0\nmember\n"));
+    if last == 0 {
+        println!("skipped: a partition of the processors needs two of them");
+        return;
+    }
+    limit(&mut bundle, &json!({"unified": {"cpuset.cpus.partition": "isolated"}}));
+    assert_eq!(rt.sh(&mut bundle, script).ok(), format!("{last}\n0\nisolated\n"));
+    // The kernel takes every partition, and says in the file alone that it is none.
+    bundle.unset("/linux/resources/cpu");
+    rt.run(&bundle).exits(1).says("linux.resources.unified").says("isolated invalid (").one_line();
+}
+
+#[test]
+fn cgroups_that_the_container_makes_count_as_its_own() {
+    if !is_v2_here() {
+        return;
+    }
+    let rt = Runtime::new();
+    let mut bundle = bundle(&rt);
+    writable_cgroup(&mut bundle);
+    let up = bundle.fifo("/up");
+    // One of processes, with controllers; in it a threaded one, and a frozen one.
+    bundle.script(
+        "cd /sys/fs/cgroup; mkdir -p own/threads own/frozen; echo $$ >own/cgroup.procs; echo '+memory +pids' >cgroup.subtree_control
+         echo threaded >own/threads/cgroup.type
+         sh -c 'echo 0 >own/threads/cgroup.procs; exec sleep 1000' &
+         mkdir cold; sh -c 'echo 0 >cold/cgroup.procs; echo up >/up; exec sleep 1000' &
+         wait",
+    );
+    let container = rt.detach(&bundle);
+    assert_eq!(up.line(), "up");
+    container.sh("echo 1 >/sys/fs/cgroup/cold/cgroup.freeze").ok();
+    let mut pids: Vec<i32> = serde_json::from_str(&container.verb(&["ps", "--format", "json"]).ok()).unwrap();
+    let data = container.verb(&["events", "--stats"]).json()["data"].clone();
+    assert_eq!(data["pids"]["current"], 3, "{data}");
+    assert!(data["memory"]["usage"]["usage"].as_u64().unwrap() > 0, "{data}");
+    let listed = pids.len();
+    pids.sort_unstable();
+    pids.dedup();
+    assert_eq!((listed, pids.len()), (3, 3), "each once: {pids:?}");
+    assert_eq!(container.sh("grep ^0: /proc/self/cgroup").word(), "0::/own", "exec goes where the first process is");
+    container.verb(&["kill", "--all"]).ok();
+    assert!(pids.iter().all(|&pid| proc::ended(pid, 20)), "the frozen one too");
+    container.verb(&["delete"]).ok();
+    assert!(!PathBuf::from(format!("/sys/fs/cgroup/{}", rt.tag())).exists());
 }
 
 #[test]
@@ -175,79 +278,4 @@ fn pressure_is_in_the_stats() {
     assert!(data["cpu"]["psi"]["some"]["total"].as_u64().unwrap() > 0, "it was held back: {data}");
     assert!(data["cpu"]["throttling"]["throttledPeriods"].as_u64().unwrap() > 0, "{data}");
     assert!(data["hugetlb"].is_object() || data["hugetlb"].is_null(), "{data}");
-}
-
-#[test]
-fn a_container_makes_containers_in_its_own_cgroup_namespace() {
-    if !is_v2_here() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut outer = bundle(&rt);
-    outer.caps(&integration::config::MANY_CAPS).writable();
-    for cap in ["CAP_SYS_RESOURCE", "CAP_NET_ADMIN", "CAP_BPF"] {
-        for set in ["bounding", "effective", "permitted"] {
-            outer.push(&format!("/process/capabilities/{set}"), json!(cap));
-        }
-    }
-    outer.unset("/linux/maskedPaths").unset("/linux/readonlyPaths");
-    outer.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw"]);
-    outer.mount("/run", "tmpfs", "tmpfs", &[]);
-    limit(&mut outer, &json!({"memory": {"limit": 256 << 20}, "pids": {"limit": 100}}));
-    // The inner bundle, and the runtime that makes a container of it.
-    let mut inner = rt.bundle_named("inner");
-    inner.namespace("cgroup", Join::New).set("/linux/cgroupsPath", json!("/below/inner"));
-    limit(&mut inner, &json!({"memory": {"limit": 64 << 20}}));
-    inner.script("cat /proc/self/cgroup /sys/fs/cgroup/memory.max").write();
-    outer.bind(inner.dir(), "/inner", &["rbind", "rw"]);
-    outer.bind(binary::path(), "/hull", &["ro"]);
-    let seen = rt.sh(
-        &mut outer,
-        "cd /sys/fs/cgroup && mkdir runtime && echo $$ > runtime/cgroup.procs && /hull run --bundle /inner inner; echo $?; \
-         cat /proc/self/cgroup; ls -d /sys/fs/cgroup/below/inner 2>/dev/null; true",
-    );
-    assert_eq!(seen.ok(), "0::/\n67108864\n0\n0::/runtime\n");
-}
-
-/// A root file system with the host's programs and nothing of its set-up.
-fn root_with_systemd(bundle: &mut Bundle) {
-    let rootfs = bundle.rootfs();
-    fs::remove_dir_all(rootfs.join("bin")).unwrap();
-    for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")] {
-        std::os::unix::fs::symlink(target, rootfs.join(link)).unwrap();
-    }
-    bundle.bind(Path::new("/usr"), "/usr", &["rbind", "ro"]);
-    for place in ["/run", "/tmp", "/var"] {
-        bundle.mount(place, "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]);
-    }
-    bundle.file("/etc/machine-id", "68756c6c68756c6c68756c6c68756c6c\n");
-}
-
-#[test]
-fn systemd_runs_in_a_container_and_sets_limits_below_its_own() {
-    if !is_v2_here() || !integration::systemd::is_here() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    root_with_systemd(&mut bundle);
-    bundle.caps(&integration::config::MANY_CAPS).writable().set("/process/noNewPrivileges", json!(false));
-    bundle.unset("/linux/maskedPaths").unset("/linux/readonlyPaths");
-    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw", "nosuid", "noexec", "nodev"]);
-    bundle.push("/process/env", json!("container=hull"));
-    limit(&mut bundle, &json!({"memory": {"limit": 256 << 20}, "pids": {"limit": 200}}));
-    let said = bundle.fifo("/said");
-    bundle.file(
-        "/etc/systemd/system/look.service",
-        "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nMemoryMax=32M\n\
-         ExecStart=/bin/sh -c 'cat /proc/self/cgroup /sys/fs/cgroup/system.slice/look.service/memory.max >/said'\n",
-    );
-    bundle.args(&["/lib/systemd/systemd", "--unit=look.service"]);
-    let container = rt.detach(&bundle);
-    assert_eq!((said.line().as_str(), said.line().as_str()), ("0::/system.slice/look.service", "33554432"));
-    let pid = container.pid();
-    container.kill("KILL");
-    assert!(integration::proc::ended(pid, 20));
-    container.verb(&["delete"]).ok();
-    assert!(!PathBuf::from(format!("/sys/fs/cgroup/{}", rt.tag())).exists(), "what systemd made in it is gone too");
 }

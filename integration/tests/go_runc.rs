@@ -1,7 +1,7 @@
 //! The calls of go-runc, argument by argument, as containerd's shim, Docker and BuildKit make them, and what these read of the answers.
 
 use integration::console::FdSocket;
-use integration::{Bundle, Call, Output, Runtime, Value, binary, json, proc};
+use integration::{Bundle, Call, Output, Runtime, Value, binary, cgroup, json, proc};
 use std::fs;
 use std::path::PathBuf;
 
@@ -100,8 +100,8 @@ fn the_life_of_a_task() {
     let resources = json!({"memory": {"limit": 128 << 20}, "cpu": {"shares": 512}, "pids": {"limit": 50}});
     let call = shim.call(&["update", "--resources", "-", shim.rt.tag()]).input(format!("{resources}\n"));
     assert_eq!(call.go().ok(), "");
-    let limit = format!("/sys/fs/cgroup/memory/{}/memory.limit_in_bytes", shim.rt.tag());
-    assert_eq!(fs::read_to_string(limit).unwrap().trim(), (128 << 20).to_string());
+    let limit = cgroup::either("memory.limit_in_bytes", "memory.max");
+    assert_eq!(cgroup::read(&shim.rt, limit), (128 << 20).to_string());
 
     let event = shim.call(&["events", "--stats", shim.rt.tag()]).go().json();
     assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!(shim.rt.tag())));

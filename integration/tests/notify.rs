@@ -45,9 +45,9 @@ impl Manager {
 
     /// READY, MAINPID and the barrier, which is held until the result is dropped.
     #[track_caller]
-    fn hears_ready(&self, main: i32) -> OwnedFd {
+    fn hears_ready(&self, rt: &Runtime) -> OwnedFd {
         self.hears("READY=1\n");
-        self.hears(&format!("MAINPID={main}\n"));
+        self.hears(&format!("MAINPID={}\n", rt.container().pid()));
         let (text, mut fds) = self.hear();
         assert_eq!((text.as_str(), fds.len()), ("BARRIER=1", 1));
         fds.remove(0)
@@ -93,7 +93,7 @@ fn start_waits_until_the_program_is_ready() {
     let second = manager.call(rt.call(["start", &container.id])).go().exits(1);
     second.says("cannot start an already running container");
     go.send("now");
-    let barrier = manager.hears_ready(container.pid());
+    let barrier = manager.hears_ready(&rt);
     assert!(!start.ended_within(LONG), "start did not wait for the manager");
     drop(barrier);
     start.wait().ok();
@@ -124,7 +124,7 @@ fn run_detached_waits_too() {
     let run = manager.call(rt.call(["run", "--detach", "--bundle"]).arg(bundle.dir()).arg(rt.id(""))).spawn();
     assert!(!run.ended_within(LONG), "run did not wait");
     go.send("now");
-    drop(manager.hears_ready(rt.container().pid()));
+    drop(manager.hears_ready(&rt));
     run.wait().ok();
 }
 

@@ -1,6 +1,6 @@
 //! The calls that Podman and CRI-O make beside conmon, in Podman's bare environment, and what they read of the answers.
 
-use integration::{Bundle, Call, Runtime, Value, binary, json, proc};
+use integration::{Bundle, Call, Runtime, Value, binary, cgroup, json, proc};
 use std::fs;
 
 /// A call with what Podman leaves of the environment.
@@ -41,7 +41,7 @@ fn every_direct_call() {
     let file = rt.path("resources.json");
     fs::write(&file, json!({"pids": {"limit": 77}}).to_string()).unwrap();
     does(&["update", &format!("--resources={}", file.display()), id]);
-    assert_eq!(fs::read_to_string(format!("/sys/fs/cgroup/pids/{id}/pids.max")).unwrap(), "77\n");
+    assert_eq!(cgroup::read(&rt, "pids.max"), "77");
     does(&["kill", id, "15"]);
     assert_eq!(status(), "running", "it takes no notice");
     does(&["kill", "--all", id, "9"]);

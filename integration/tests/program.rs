@@ -108,7 +108,9 @@ fn scheduler() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     // A v1 cpu cgroup has no real time of its own unless it is given some.
-    bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
+    if !integration::cgroup::is_v2() {
+        bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
+    }
     // Fields 19 (nice), 40 (rt_priority) and 41 (policy) of proc_pid_stat(5).
     for (value, nice, priority, policy) in [
         (json!({"policy": "SCHED_BATCH", "nice": 7}), "7", "0", "3"),

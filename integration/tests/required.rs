@@ -194,7 +194,7 @@ fn every_form_that_is_demanded_is_demanded() {
         ("/ociVersion".to_owned(), json!("1.3"), "ociVersion".to_owned()),
         ("/ociVersion".to_owned(), json!("1.3.0.0"), "ociVersion".to_owned()),
         ("/annotations".to_owned(), json!(["a"]), "annotations".to_owned()),
-        ("/linux/resources/unified".to_owned(), json!({"memory.max": "1"}), "linux.resources.unified".to_owned()),
+        ("/linux/resources/unified".to_owned(), json!({"memory.max": "much"}), "linux.resources.unified".to_owned()),
     ];
     for (pointer, value) in [
         ("/root/path", json!("/no/such/directory")),

@@ -1,5 +1,6 @@
 //! Scheduling of the program and of execs: every policy and flag, deadlines, I/O priorities, CPU affinity.
 
+use integration::cgroup::either;
 use integration::{Call, Container, Output, Runtime, Value, json, proc};
 use std::collections::BTreeMap;
 
@@ -43,7 +44,9 @@ fn a_deadline() {
 fn flags() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
+    if !integration::cgroup::is_v2() {
+        bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
+    }
     bundle
         .set("/process/scheduler", json!({"policy": "SCHED_RR", "priority": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}));
     let container = rt.sleeper(&mut bundle);
@@ -127,7 +130,8 @@ fn cpus(rt: &Runtime, container: &Container<'_>, affinity: &Value) -> String {
 }
 
 fn all_cpus() -> String {
-    std::fs::read_to_string("/sys/fs/cgroup/cpuset/cpuset.cpus").unwrap().trim().to_owned()
+    let file = either("/sys/fs/cgroup/cpuset/cpuset.cpus", "/sys/fs/cgroup/cpuset.cpus.effective");
+    std::fs::read_to_string(file).unwrap().trim().to_owned()
 }
 
 #[test]
@@ -141,8 +145,8 @@ fn cpu_affinity_of_execs() {
     assert_eq!(container.exec(&["grep", "Cpus_allowed_list", "/proc/self/status"]).word(), "Cpus_allowed_list:\t0");
     assert_eq!(cpus(&rt, &container, &json!({"final": "0"})), "0");
     // Without a final one it is the kernel's to say: what it says of a process that does the same by hand.
-    let join =
-        format!("echo $$ > /sys/fs/cgroup/cpuset/{}/cgroup.procs; grep Cpus_allowed_list /proc/$$/status", rt.tag());
+    let cgroup = format!("/sys/fs/cgroup/{}{}", either("cpuset/", ""), rt.tag());
+    let join = format!("echo $$ > {cgroup}/cgroup.procs; grep Cpus_allowed_list /proc/$$/status");
     let by_hand = Call::new("taskset").args(["-c", "0", "sh", "-c", &join]).go().word();
     let by_hand = by_hand.rsplit('\t').next().unwrap().to_owned();
     assert_eq!(cpus(&rt, &container, &json!({"initial": "0"})), by_hand);

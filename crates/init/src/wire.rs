@@ -96,6 +96,8 @@ pub mod point {
     pub const HOOKS: u32 = 4;
     /// Nothing is done yet: the process is to be put into its cgroup.
     pub const ADMISSION: u32 = 5;
+    /// The cgroup namespace is there: the process is to be moved below its root.
+    pub const DELEGATION: u32 = 6;
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
 use crate::resctrl::{self, Group};
-use crate::runtime::{START_SOCKET, program_of};
+use crate::runtime::START_SOCKET;
 use crate::spec::annotations;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
@@ -240,8 +240,7 @@ impl Container {
             // Another start was killed after it had opened the barrier: the program runs, or has run, by now.
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
-        let program = self.config.process.as_ref().map_or("", program_of);
-        match launch::start_failure(message.get(..length).unwrap_or_default(), program) {
+        match launch::start_failure(message.get(..length).unwrap_or_default(), self.config.process.as_ref()) {
             Some(error) if error.kind() == Kind::Hook => {
                 drop(entry);
                 return Err(self.end_over(error));

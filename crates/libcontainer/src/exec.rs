@@ -122,7 +122,7 @@ impl Container {
                 start_socket: None,
                 init: Some((Some(init_pidfd), init.pid)),
                 on_pid: &mut |_, _| Ok(()),
-                admit: &mut |pid| cgroup.admit(pid),
+                group: Some(cgroup),
             },
         )
     }

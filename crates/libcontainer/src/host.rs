@@ -1,6 +1,8 @@
 //! Facts of the kernel, the machine and the caller as a plain struct, which a test writes as a literal.
 
 use crate::error::{Error, Kind, Result};
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use std::ffi::OsString;
@@ -29,6 +31,11 @@ pub struct Host {
     /// The caller is not in the machine's first user namespace. Such a caller, root there or not, can neither make
     /// devices nor raise limits; it may have fewer ids than all.
     pub in_user_namespace: bool,
+    /// The caller's mount namespace belongs to its user namespace, so that `CAP_SYS_ADMIN` counts there: not so in a user namespace
+    /// made alone (`unshare -r`).
+    pub owns_mounts: bool,
+    /// setgroups(2) is denied in the caller's user namespace, and in all below it (user_namespaces(7)).
+    pub setgroups_denied: bool,
     /// The highest capability the kernel has.
     pub last_cap: u8,
     /// The caller's hard limits by number of [`crate::spec::names::RLIMITS`]. All `None` until [`Host::read_limits`]: only
@@ -43,7 +50,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks the kernel: uname(2), getresuid(2), getresgid(2), capget(2), one prctl(2) and one stat(2).
+    /// Asks the kernel: uname(2), getresuid(2), getresgid(2), capget(2), one prctl(2) and one stat(2); in a user namespace what that
+    /// takes away.
     ///
     /// # Errors
     /// `Unsupported` on a kernel older than [`OLDEST_KERNEL`].
@@ -51,13 +59,16 @@ impl Host {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         let sets = capabilities(None).map_err(|errno| Error::sys("read the caller's capabilities", errno))?;
         let [(ruid, euid), (rgid, egid)] = crate::sys::process::ids();
+        let in_user_namespace = in_user_namespace();
         Ok(Host {
             euid,
             egid,
             real_ids: (ruid, rgid),
             kernel: supported(&release)?,
             caps_effective: sets.effective.bits(),
-            in_user_namespace: in_user_namespace(),
+            in_user_namespace,
+            owns_mounts: !in_user_namespace || owns_mounts(),
+            setgroups_denied: in_user_namespace && setgroups_denied(),
             last_cap: last_cap(),
             hard_limits: [None; 16],
             apparmor: false,
@@ -154,6 +165,17 @@ fn supported(release: &str) -> Result<(u32, u32)> {
 /// Without a procfs to ask, the answer is that of the lesser privilege.
 fn in_user_namespace() -> bool {
     rustix::fs::stat("/proc/self/ns/user").map_or(true, |stat| stat.st_ino != FIRST_USER_NAMESPACE)
+}
+
+/// The kernel tells the owner of a namespace to the owner and whoever is above it (ioctl_ns(2)).
+fn owns_mounts() -> bool {
+    let path = "/proc/self/ns/mnt";
+    let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    namespace.is_ok_and(|namespace| crate::sys::namespace::owner(namespace.as_fd()).is_ok())
+}
+
+fn setgroups_denied() -> bool {
+    std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
 }
 
 fn mount_table() -> Result<Vec<u8>> {

@@ -217,17 +217,10 @@ impl Runtime {
         let devices = !(in_user_namespace && rootless);
         let subgroup = annotations::asked(config, annotations::SYSTEMD_SUBGROUP)
             .map(|path| Subgroup { path: path.to_owned(), field: annotations::field(annotations::SYSTEMD_SUBGROUP) });
-        let options = Options { rootless, devices, owner, annotations: Some(&config.annotations), subgroup };
+        let named = config.linux.cgroups_path.as_deref().is_some_and(|path| !path.is_empty());
+        let options = Options { rootless, named, devices, owner, annotations: Some(&config.annotations), subgroup };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
-        let mut cgroup_entry = cgroup.entry()?;
-        if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {
-            let field = || annotations::field(annotations::DELEGATE_CGROUP);
-            cgroup_entry.delegation = Some(
-                cgroup
-                    .delegate(below, crate::cgroup::owner::host_uid(config, 0))
-                    .map_err(|error| error.field(field()))?,
-            );
-        }
+        let cgroup_entry = cgroup.entry()?;
         if *cgroup.location() != location {
             // Rootless, some hierarchies were not to be had.
             location = cgroup.location().clone();
@@ -244,13 +237,7 @@ impl Runtime {
             id: id.as_str(),
             bundle: bundle.dir(),
             rootfs: &rootfs,
-            cgroup: Cgroups {
-                delegation: cgroup_entry
-                    .delegation
-                    .as_ref()
-                    .map(|below| (below.subtree.len() as u16, below.controllers.clone())),
-                ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16, cgroup_entry.by_admission)
-            },
+            cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16, cgroup_entry.by_admission),
             filter: filter.as_ref(),
             launch: LaunchFacts {
                 barrier,
@@ -295,7 +282,7 @@ impl Runtime {
                 start_socket,
                 init: None,
                 on_pid: &mut on_pid,
-                admit: &mut |pid| cgroup.as_mut().map_or(Ok(()), |cgroup| cgroup.admit(pid)),
+                group: cgroup.as_mut(),
             },
         );
         let mut skipped = cgroup.as_ref().map(|cgroup| cgroup.limits_skipped().to_vec()).unwrap_or_default();
@@ -387,7 +374,7 @@ pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<
 pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16, by_admission: bool) -> Cgroups {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let v1 = location.hierarchies().iter().filter(|h| !h.is_v2()).map(|h| (name(&h.mount), h.path.clone())).collect();
-    Cgroups { procs, by_admission, unified: layout.is_v2(), v1, ..Cgroups::default() }
+    Cgroups { procs, by_admission, unified: layout.is_v2(), v1 }
 }
 
 fn check_rootfs(bundle: &Bundle) -> Result<()> {

@@ -19,6 +19,8 @@ fn host() -> Host {
         kernel: (6, 12),
         caps_effective: (1 << 41) - 1,
         in_user_namespace: false,
+        owns_mounts: true,
+        setgroups_denied: false,
         last_cap: 40,
         hard_limits: [None; 16],
         apparmor: false,
@@ -28,7 +30,10 @@ fn host() -> Host {
 }
 
 fn default_config() -> Config {
-    serde_json::from_value(libcontainer::spec::default_config(None)).unwrap()
+    let mut config: Config = serde_json::from_value(libcontainer::spec::default_config(None)).unwrap();
+    // It has one on a machine with cgroup v2 alone.
+    config.linux.namespaces.retain(|namespace| namespace.kind != "cgroup");
+    config
 }
 
 fn explain(config: &Config, host: &Host, launch: LaunchFacts<'_>) -> String {
@@ -93,19 +98,17 @@ fn a_class_of_service_is_entered_before_any_hook() {
 }
 
 #[test]
-fn a_delegated_cgroup_passes_its_controllers_on_once_it_is_left() {
+fn the_delegated_cgroup_is_below_the_root_of_the_containers_view() {
     let mut config = default_config();
     config.linux.namespaces.push(libcontainer::config::Namespace { kind: "cgroup".into(), path: None });
-    let delegation = Some((2, vec!["cpu".to_owned(), "pids".to_owned()]));
-    let cgroup = Cgroups { unified: true, delegation, ..Cgroups::default() };
-    let text = explain_in(cgroup, &config, &host(), LaunchFacts::default());
-    let passes = |name: &str| format!("pass on the controller {name:?}");
-    let order = ["make a cgroup namespace".to_owned(), "move to the delegated cgroup".to_owned()];
-    let order = order.into_iter().chain([passes("cpu"), passes("pids"), passes("cpu"), passes("pids")]);
+    config.annotations.insert("run.oci.delegate-cgroup".to_owned(), "init".to_owned());
+    let text = explain(&config, &host(), LaunchFacts::default());
     let mut rest = text.as_str();
-    for step in order {
-        rest = rest.split_once(&step).unwrap_or_else(|| panic!("{step} in {text}")).1;
+    for step in ["make a cgroup namespace", "moves it to the cgroup \"init\" below"] {
+        rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in {text}")).1;
     }
+    let joining = LaunchFacts { join: libc::CLONE_NEWPID as u64, ..LaunchFacts::default() };
+    assert!(!explain(&config, &host(), joining).contains("below"), "who joins is put where the container is");
 }
 
 #[test]
@@ -141,6 +144,35 @@ fn a_mount_label_is_of_the_type_asked_for() {
     config.annotations.insert("run.oci.mount_context_type".to_owned(), "rootcontext".to_owned());
     let text = explain(&config, &host, LaunchFacts::default());
     assert!(text.contains(" rootcontext u:r:t:s0") && !text.contains(" context u:r:t:s0"), "{text}");
+}
+
+#[test]
+fn what_the_runtime_mounts_of_its_own_has_the_mount_label_too() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.linux.mount_label = Some("u:r:t:s0".to_owned());
+    let cgroup = Cgroups { v1: vec![("pids".to_owned(), "/sys/fs/cgroup/pids".into())], ..Cgroups::default() };
+    let text = explain_in(cgroup, &config, &host, LaunchFacts::default());
+    for step in
+        [r#"mount "cgroup" on "/sys/fs/cgroup": mode 755"#, "prepare what masked paths are hidden under: nr_inodes 1"]
+    {
+        assert!(text.contains(&format!("{step} context u:r:t:s0")), "{step} in {text}");
+    }
+}
+
+#[test]
+fn keys_are_labelled_before_one_is_made() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.process.as_mut().unwrap().selinux_label = Some("u:r:t:s0".to_owned());
+    for join in [0, libc::CLONE_NEWPID as u64] {
+        let text = explain(&config, &host, LaunchFacts { join, ..LaunchFacts::default() });
+        let (before, after) = text.split_once("join a session keyring").unwrap();
+        let (keys, program) = ("/proc/self/attr/keycreate", "/proc/self/attr/exec");
+        assert!(before.contains(keys) && !after.contains(keys) && text.contains(program), "{text}");
+        let kept = explain(&config, &host, LaunchFacts { join, no_new_keyring: true, ..LaunchFacts::default() });
+        assert!(!kept.contains(keys) && kept.contains(program), "{kept}");
+    }
 }
 
 #[test]

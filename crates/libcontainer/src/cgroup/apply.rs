@@ -13,6 +13,7 @@ use crate::sys::bpf;
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use std::path::Path;
 
 pub(super) const DEVICES: &str = "linux.resources.devices";
 
@@ -30,32 +31,47 @@ pub(super) struct Applier<'a> {
     pub lenient: bool,
     /// The container has no cgroup of its own, on request.
     pub unmanaged: bool,
+    /// Why the container has no cgroup of its own in some hierarchy, without request.
+    pub without: Option<Error>,
     pub skipped: Vec<String>,
 }
+
+/// How an ordinary user gets a cgroup to put containers in.
+pub(super) const OWN_CGROUP: &str = "no cgroup is delegated to this user here: with systemd use --systemd-cgroup, \
+                                     or call from `systemd-run --user --scope -p Delegate=yes`";
+
+/// Whence the controllers come that a user has.
+const OWN_CONTROLLERS: &str = "systemd gives a user the controllers that Delegate= of user@.service names: add it with \
+                               `systemctl edit user@.service` and log in anew";
 
 pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let mut limits = Limits::new(resources)?;
     let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
     let location = cgroup.location.clone();
-    if location.disabled {
+    if location.hierarchies.is_empty() {
         return Err(Error::new(Kind::Unsupported, "the container was made without a cgroup, which could have limits"));
     }
     let places = location.hierarchies.iter().map(place).collect();
-    let mut applier = Applier { places, lenient: false, unmanaged: false, skipped: Vec::new() };
+    let mut applier = Applier::new(places);
     applier.check(&limits)?;
     if let Some(unit) = &location.unit {
         systemd::update(unit, &location, &mut limits, policy.as_ref())?;
     }
     applier.limits(&limits)?;
     if let Some(policy) = policy {
-        applier.devices(&policy)?;
+        applier.devices(&policy, true)?;
     }
     cgroup.skipped = applier.skipped;
     Ok(())
 }
 
-impl Applier<'_> {
+impl<'a> Applier<'a> {
+    /// For a cgroup that is as the caller wants it.
+    pub fn new(places: Vec<Place<'a>>) -> Applier<'a> {
+        Applier { places, lenient: false, unmanaged: false, without: None, skipped: Vec::new() }
+    }
+
     /// Refuses what config.json wants refused, before anything is changed.
     fn check(&self, limits: &Limits) -> Result<()> {
         let Some(place) = self.places.iter().find(|place| place.hierarchy.is_v2()) else { return Ok(()) };
@@ -74,16 +90,34 @@ impl Applier<'_> {
             match self.limit(asked) {
                 // Nobody's cgroup: the caller has said that limits are not hull's affair.
                 Err(error) if self.unmanaged => self.skipped.push(error.to_string()),
-                Err(error) if self.lenient && not_permitted(error.raw_os_error()) => {
-                    return Err(error.hint("the cgroup is not delegated to this user"));
-                }
-                result => result?,
+                result => result.map_err(|error| self.explain(error))?,
             }
         }
-        Ok(())
+        limits.asked.iter().try_for_each(|asked| self.check_partition(asked))
     }
 
-    fn limit(&mut self, asked: &Asked) -> Result<()> {
+    /// What an ordinary user should know about a limit that cannot be set.
+    fn explain(&mut self, error: Error) -> Error {
+        let missing = error.kind() == Kind::Unsupported;
+        match self.without.take().filter(|_| missing) {
+            Some(cause) => {
+                let field = error.config_field().unwrap_or("linux.resources").to_owned();
+                cause.context("a limit needs a cgroup of the container's own").field(field)
+            }
+            None if !not_permitted(error.raw_os_error()) => error,
+            None if missing && self.is_of_a_users_systemd() => error.hint(OWN_CONTROLLERS),
+            None if self.lenient => error.hint(OWN_CGROUP),
+            None => error,
+        }
+    }
+
+    /// Whether the cgroup is below that of the unit user@UID.service, which an ordinary user's systemd manages.
+    fn is_of_a_users_systemd(&self) -> bool {
+        let is_instance = |part: std::path::Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b"user@");
+        self.places.iter().any(|place| place.hierarchy.path.components().any(is_instance))
+    }
+
+    fn limit(&self, asked: &Asked) -> Result<()> {
         let v1_name = v1::controller(&asked.setting);
         let of_v1 = v1_name.and_then(|name| self.places.iter().find(|place| place.hierarchy.has(name)));
         if let Some(place) = of_v1 {
@@ -109,8 +143,21 @@ impl Applier<'_> {
         write_group(&place.dir, &writes).map_err(|(write, errno)| refused(&place.dir, write, errno))
     }
 
-    /// Sets the device rules.
-    pub fn devices(&mut self, policy: &Policy) -> Result<()> {
+    /// The kernel takes a partition that cannot be, and says so in the file alone.
+    fn check_partition(&self, asked: &Asked) -> Result<()> {
+        const PARTITION: &str = "cpuset.cpus.partition";
+        let wanted = matches!(&asked.setting, Setting::Unified { file, .. } if file == PARTITION);
+        let Some(place) = self.places.iter().find(|place| wanted && place.hierarchy.is_v2()) else { return Ok(()) };
+        let text = place.dir.read(PARTITION).map_err(|errno| place.dir.failed("read", PARTITION, errno))?;
+        if text.contains(" invalid") {
+            let what = format!("{PARTITION} is not to be had: {}", text.trim());
+            return Err(Error::new(Kind::Unsupported, what).field(&asked.field).object(PARTITION));
+        }
+        Ok(())
+    }
+
+    /// Sets the device rules, be they `asked` for or what goes for every container.
+    pub fn devices(&mut self, policy: &Policy, asked: bool) -> Result<()> {
         let place = self.places.iter_mut().find(|place| place.hierarchy.has("devices"));
         let result = match place {
             Some(place) => devices_of_v1(place, policy),
@@ -123,15 +170,11 @@ impl Applier<'_> {
                 }
             },
         };
-        self.tolerate(result)
-    }
-
-    fn tolerate(&mut self, result: Result<()>) -> Result<()> {
         match result {
             Err(error)
                 if self.lenient && (error.kind() == Kind::Unsupported || not_permitted(error.raw_os_error())) =>
             {
-                self.skipped.push(error.to_string());
+                self.skipped.extend(asked.then(|| error.to_string()));
                 Ok(())
             }
             other => other,
@@ -185,8 +228,12 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
     if controller == "cgroup" || place.dir.read("cgroup.controllers").is_ok_and(has) {
         return Ok(());
     }
-    for above in above(place.hierarchy) {
-        if let Err(errno) = above.write("cgroup.subtree_control", &format!("+{controller}")) {
+    for (above, below) in above(place.hierarchy) {
+        // A cgroup that passes it on already may be somebody else's.
+        if above.read("cgroup.subtree_control").is_ok_and(has) {
+            continue;
+        }
+        if let Err(errno) = pass_on(&above, &below, &format!("+{controller}")) {
             let path = above.path().display();
             let what = format!(
                 "invalid configuration: the cgroup controller {controller:?} is not available below \"{path}\""
@@ -207,29 +254,48 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
     Ok(())
 }
 
-/// Allows every controller in the cgroups above, as far as may be: whoever counts resources expects them in a cgroup whose
-/// parents we made, whether there are limits or not.
+/// Allows every controller in the cgroups above, as far as may be: whoever counts resources expects them in a container's
+/// cgroup, whether there are limits or not.
 pub(super) fn enable_all(hierarchy: &Hierarchy) {
-    let Ok(controllers) = Dir::at(&hierarchy.mount).read("cgroup.controllers") else { return };
-    let all: Vec<String> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
-    if all.is_empty() {
+    let controllers = |path: &Path| Dir::at(path).read("cgroup.controllers").unwrap_or_default();
+    let all = controllers(&hierarchy.mount);
+    if controllers(&hierarchy.path) == all {
         return;
     }
-    for above in above(hierarchy) {
-        if above.write("cgroup.subtree_control", &all.join(" ")).is_err() {
-            for one in &all {
-                // What is missing in the end is an error only if a limit needs it.
-                let _ = above.write("cgroup.subtree_control", one);
+    let all: Vec<String> = all.split_whitespace().map(|name| format!("+{name}")).collect();
+    for (above, below) in above(hierarchy) {
+        match pass_on(&above, &below, &all.join(" ")) {
+            Ok(()) => {}
+            // What is missing in the end is an error only if a limit needs it.
+            Err(Errno::BUSY | Errno::ACCESS | Errno::PERM | Errno::ROFS) => {}
+            Err(_) => {
+                for one in &all {
+                    let _ = pass_on(&above, &below, one);
+                }
             }
         }
     }
 }
 
-/// The cgroups above the container's, from the mount downwards.
-fn above(hierarchy: &Hierarchy) -> impl Iterator<Item = Dir> {
-    let inside = |path: &&std::path::Path| path.starts_with(&hierarchy.mount);
-    let all: Vec<_> = hierarchy.path.ancestors().skip(1).take_while(inside).map(Dir::at).collect();
-    all.into_iter().rev()
+/// Allows `controllers` (`+pids`) in the cgroup `above` for `below`. In a cgroup with processes the kernel does so for the controllers
+/// that count threads, and makes it the root of a threaded tree: no process could enter `below` any more. That is refused like the rest.
+fn pass_on(above: &Dir, below: &Dir, controllers: &str) -> rustix::io::Result<()> {
+    let invalid = || below.read("cgroup.type").is_ok_and(|kind| kind.trim() == "domain invalid");
+    let was_invalid = invalid();
+    above.write("cgroup.subtree_control", controllers)?;
+    if !was_invalid && invalid() {
+        above.write("cgroup.subtree_control", &controllers.replace('+', "-"))?;
+        return Err(Errno::BUSY);
+    }
+    Ok(())
+}
+
+/// The cgroups above the container's from the mount downwards, each with the next below.
+fn above(hierarchy: &Hierarchy) -> impl Iterator<Item = (Dir, Dir)> {
+    let inside = |path: &&Path| path.starts_with(&hierarchy.mount);
+    let all: Vec<_> = hierarchy.path.ancestors().take_while(inside).collect();
+    let pairs: Vec<_> = all.windows(2).map(|pair| (Dir::at(pair[1]), Dir::at(pair[0]))).collect();
+    pairs.into_iter().rev()
 }
 
 fn devices_of_v1(place: &mut Place<'_>, policy: &Policy) -> Result<()> {

@@ -93,8 +93,16 @@ impl Dir {
     /// The processes of this cgroup and of all below it; processes that the caller's pid namespace does not show are left out.
     pub fn processes(&self) -> Result<Vec<i32>> {
         let mut pids = Vec::new();
+        let mut by_thread = None;
         self.walk(|dir| {
-            pids.extend(processes_of(dir)?);
+            let list = match read_file(dir, "cgroup.procs") {
+                // A threaded cgroup has no list of processes: that of the cgroup above has them, unless it is all threaded.
+                Err(Errno::OPNOTSUPP) if *by_thread.get_or_insert(true) => read_file(dir, "cgroup.threads")?,
+                Err(Errno::OPNOTSUPP) => return Ok(()),
+                other => other?,
+            };
+            by_thread.get_or_insert(false);
+            pids.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|&pid| pid > 0));
             Ok(())
         })
         .map_err(|errno| self.failed("read the processes of", "", errno))?;
@@ -202,14 +210,8 @@ fn children(dir: BorrowedFd<'_>) -> Io<Vec<CString>> {
     Ok(names)
 }
 
-fn processes_of(dir: BorrowedFd<'_>) -> Io<Vec<i32>> {
-    let open = |name: &str| open_below(dir, Path::new(name), OFlags::RDONLY);
-    let text = match read_all(open("cgroup.procs")?.as_fd()) {
-        // A threaded cgroup has no list of processes.
-        Err(Errno::OPNOTSUPP) => read_all(open("cgroup.threads")?.as_fd())?,
-        other => other?,
-    };
-    Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|&pid| pid > 0).collect())
+fn read_file(dir: BorrowedFd<'_>, name: &str) -> Io<String> {
+    read_all(open_below(dir, Path::new(name), OFlags::RDONLY)?.as_fd())
 }
 
 pub(crate) fn read_all(fd: BorrowedFd<'_>) -> Io<String> {

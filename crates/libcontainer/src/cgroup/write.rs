@@ -34,11 +34,12 @@ impl Write {
         self
     }
 
-    fn act(&self, dir: &Dir) -> Result<(), Errno> {
+    /// Refused is what was tried last.
+    fn act(&self, dir: &Dir) -> Result<(), (&Write, Errno)> {
         match (dir.write(&self.file, &self.value), &self.absent) {
             (Err(Errno::NOENT), Absent::Accept) => Ok(()),
             (Err(Errno::NOENT), Absent::Instead(other)) => other.act(dir),
-            (result, _) => result,
+            (result, _) => result.map_err(|errno| (self, errno)),
         }
     }
 }
@@ -53,17 +54,21 @@ pub(crate) fn write_group<'a>(dir: &Dir, group: &'a [Write]) -> Result<(), (&'a 
     let mut pending: Vec<&Write> = group.iter().collect();
     loop {
         let mut refused = Vec::new();
+        let mut again = Vec::new();
         for &write in &pending {
             match write.act(dir) {
                 Ok(()) => {}
-                Err(errno @ (Errno::INVAL | Errno::BUSY)) => refused.push((write, errno)),
-                Err(errno) => return Err((write, errno)),
+                Err(failed @ (_, Errno::INVAL | Errno::BUSY)) => {
+                    refused.push(failed);
+                    again.push(write);
+                }
+                Err(failed) => return Err(failed),
             }
         }
         match refused.first() {
             None => return Ok(()),
             Some(&first) if refused.len() == pending.len() => return Err(first),
-            Some(_) => pending = refused.into_iter().map(|(write, _)| write).collect(),
+            Some(_) => pending = again,
         }
     }
 }
@@ -97,10 +102,13 @@ mod tests {
         let dir = Dir::at(temporary.path());
         std::fs::write(temporary.path().join("there"), "").unwrap();
         let missing = Write::new("missing", 1, "a.b");
-        assert_eq!(missing.act(&dir), Err(Errno::NOENT));
+        assert_eq!(missing.act(&dir), Err((&missing, Errno::NOENT)));
         assert_eq!(missing.clone().absent(Absent::Accept).act(&dir), Ok(()));
         let instead = Write::new("there", 7, "a.b");
         assert_eq!(missing.clone().absent(Absent::Instead(Box::new(instead))).act(&dir), Ok(()));
+        let other = Write::new("missing too", 7, "a.b");
+        let neither = missing.clone().absent(Absent::Instead(Box::new(other.clone())));
+        assert_eq!(neither.act(&dir), Err((&other, Errno::NOENT)), "the error names what was tried");
         assert_eq!(std::fs::read_to_string(temporary.path().join("there")).unwrap(), "7");
         let error = refused(&dir, &missing, Errno::NOENT);
         assert_eq!((error.kind(), error.config_field()), (Kind::Unsupported, Some("a.b")));

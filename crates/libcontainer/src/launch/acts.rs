@@ -4,6 +4,7 @@ use super::net_devices::{self, Moved};
 use super::{Launch, hook, report};
 use crate::error::{Error, Result};
 use crate::plan::Act;
+use crate::spec::annotations;
 use crate::state::oci::State;
 use rustix::process::PidfdGetfdFlags;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -34,7 +35,11 @@ pub(super) fn perform(
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)
             .map_err(|error| error.field("linux.timeOffsets")),
-        Act::Admission => (launch.admit)(pid),
+        Act::Admission => launch.group.as_mut().map_or(Ok(()), |group| group.admit(pid)),
+        Act::Delegation { path, owner } => launch.group.as_ref().map_or(Ok(()), |group| {
+            let field = |error: Error| error.field(annotations::field(annotations::DELEGATE_CGROUP));
+            group.delegate(path, *owner, pid).map_err(field)
+        }),
         Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {

@@ -10,7 +10,7 @@ mod report;
 
 pub(crate) use report::start_failure;
 
-use crate::cgroup::Entry;
+use crate::cgroup::{Cgroup, Entry};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -52,8 +52,8 @@ pub(crate) struct Launch<'a> {
     pub init: Option<(Option<OwnedFd>, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
-    /// Has the process with this pid put into its cgroup, where it waits for that.
-    pub admit: &'a mut dyn FnMut(i32) -> Result<()>,
+    /// The cgroup, for a process that waits to be put into it.
+    pub group: Option<&'a mut Cgroup>,
 }
 
 /// A child of this process that has become a container's process, or waits to.
@@ -109,7 +109,10 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
         preserve: launch.preserve,
         group: forks,
     })
-    .map_err(|error| report::clone_failure(error.context("start hull-init"), plan))?;
+    .map_err(|error| {
+        let into_cgroup = launch.cgroup.clone_into.is_some();
+        report::clone_failure(error.context("start hull-init"), plan, into_cgroup)
+    })?;
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };

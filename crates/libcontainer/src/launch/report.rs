@@ -1,7 +1,9 @@
 //! What went wrong in the child, in words: the step's origin, the kernel's reason, the engine's fixed phrases.
 
+use crate::config::Process;
 use crate::error::{Error, Kind};
 use crate::plan::{Origin, Plan};
+use crate::spec::annotations::MOUNT_CONTEXT_TYPES;
 use hull_init::op::Op;
 use hull_init::wire::{self, Message};
 use rustix::io::Errno;
@@ -23,29 +25,39 @@ pub(super) fn message(bytes: &[u8]) -> Option<Received<'_>> {
 /// The failure of a step.
 pub(super) fn failure(plan: &Plan, program: &str, message: &Received<'_>) -> Error {
     let origin = plan.origins.get(message.head.step as usize).cloned().unwrap_or_default();
-    step_failure(&origin, program, message)
+    let labelled = plan.origins.iter().any(|origin| origin.field == "process.selinuxLabel");
+    step_failure(&origin, &Program { name: program, labelled }, message)
         .step(format!("{} {}", message.head.step, Op::name(message.head.code as u16)))
         .context("unable to start container process")
 }
 
 /// The failure of a step after the barrier, as `start` hears of it: from the message alone.
-pub(crate) fn start_failure(bytes: &[u8], program: &str) -> Option<Error> {
+pub(crate) fn start_failure(bytes: &[u8], process: Option<&Process>) -> Option<Error> {
     let message = message(bytes).filter(|message| message.head.kind == wire::FAILED)?;
     let what = match message.text {
         "" => Op::name(message.head.code as u16).to_owned(),
         text => text.to_owned(),
     };
     let origin = Origin { field: "".into(), what: what.into() };
-    Some(step_failure(&origin, program, &message).context("unable to start container process"))
+    let labelled = process.is_some_and(|process| process.selinux_label.as_ref().is_some_and(|label| !label.is_empty()));
+    let program = Program { name: process.map_or("", crate::runtime::program_of), labelled };
+    Some(step_failure(&origin, &program, &message).context("unable to start container process"))
 }
 
-fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error {
+/// What is known of the program that an exec is of.
+struct Program<'a> {
+    name: &'a str,
+    /// It was to have an SELinux label.
+    labelled: bool,
+}
+
+fn step_failure(origin: &Origin, program: &Program<'_>, message: &Received<'_>) -> Error {
     let errno = message.head.value;
     let words = crate::error::errno_words(errno);
     let is = |op: Op| u32::from(op.code()) == message.head.code;
     let null = hull_init::op::Addr(0);
     let error = if is(Op::Find { candidates: null }) || is(Op::Exec { candidates: null, argv: null, envp: null }) {
-        return exec_failure(program, errno, message.head.extra != 0).field(origin.field.clone());
+        return exec_failure(program, errno, message.head.extra != 0).field("process.args");
     } else if is(Op::Hook { spec: null }) {
         let reason = match message.head.extra {
             0 => words,
@@ -74,6 +86,12 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             (libc::ENOENT, _) if origin.field == "process.apparmorProfile" => {
                 error.hint("the profile is not loaded into the kernel: apparmor_parser loads one")
             }
+            (libc::EINVAL, _) if origin.field == "process.selinuxLabel" => {
+                error.hint("the loaded SELinux policy does not know the label")
+            }
+            (libc::EINVAL, option) if MOUNT_CONTEXT_TYPES.contains(&option) => error.hint(
+                "the loaded SELinux policy does not know the label (linux.mountLabel), or the mount has its own too",
+            ),
             _ => error,
         }
     };
@@ -103,7 +121,8 @@ fn hook_failure(name: &str, reason: &str) -> Error {
 }
 
 /// What engines look for when a program cannot be run: the words of Go's os/exec.
-fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
+fn exec_failure(program: &Program<'_>, errno: i32, is_there: bool) -> Error {
+    let Program { name: program, labelled } = *program;
     let what = match errno {
         libc::ENOENT if is_there => {
             return Error::new(Kind::Program, format!("exec {program}: no such file or directory"))
@@ -111,14 +130,22 @@ fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
         }
         libc::ENOENT if !program.contains('/') => format!("exec: {program:?}: executable file not found in $PATH"),
         libc::ENOENT => format!("exec: {program:?}: stat {program}: no such file or directory"),
-        _ => return Error::new(Kind::Program, format!("exec: {program:?}")).errno(errno),
+        _ => {
+            let error = Error::new(Kind::Program, format!("exec: {program:?}")).errno(errno);
+            return match errno {
+                libc::EACCES | libc::EPERM if labelled => error.hint(
+                    "SELinux may not let it run with its label (process.selinuxLabel): the kernel's log or the audit's says so",
+                ),
+                _ => error,
+            };
+        }
     };
     Error::new(Kind::Program, what)
 }
 
-/// A clone that the kernel refused: which kind of namespace it can have been about, or why the cgroup takes no process
-/// (cgroup-v2.rst, "no internal process constraint" and "threads").
-pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
+/// A clone that the kernel refused: which kind of namespace it can have been about, or why the cgroup takes no process: it has
+/// no memory for one, or is of a kind that has none (cgroup-v2.rst, "no internal process constraint" and "threads").
+pub(super) fn clone_failure(error: Error, plan: &Plan, into_cgroup: bool) -> Error {
     let error = error.context("unable to start container process");
     match error.raw_os_error() {
         Some(libc::EPERM) if plan.clone & libc::CLONE_NEWUSER as u64 == 0 && plan.clone != 0 => {
@@ -126,6 +153,9 @@ pub(super) fn clone_failure(error: Error, plan: &Plan) -> Error {
         }
         Some(libc::ENOSPC | libc::EUSERS) => {
             error.field("linux.namespaces").hint("the limit of namespaces is reached (/proc/sys/user/max_*_namespaces)")
+        }
+        Some(libc::ENOMEM) if into_cgroup => {
+            error.field("linux.resources.memory").hint("memory limit too low?")
         }
         Some(libc::EBUSY) => error.field("linux.cgroupsPath").hint(
             "the cgroup passes controllers on to cgroups below it, so that it takes no process of its own: choose another",

@@ -284,7 +284,7 @@ impl<'a> Builder<'a> {
 
     /// Whether the parent can make detached mounts for the child.
     pub fn parent_may_mount(&self) -> bool {
-        self.input.host.has_cap(names::CAP_SYS_ADMIN)
+        self.input.host.owns_mounts && self.input.host.has_cap(names::CAP_SYS_ADMIN)
     }
 
     /// Whether the parent should clone what the child will mount: the root of a user namespace may not reach it. Elsewhere the

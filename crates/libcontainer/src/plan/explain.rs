@@ -95,6 +95,9 @@ fn act_text(act: &Act) -> String {
         Act::TimeOffsets(_) => "writes the clock offsets".into(),
         Act::IdMaps => "writes the id maps".into(),
         Act::Admission => "has systemd make the cgroup around the process".into(),
+        Act::Delegation { path, .. } => {
+            format!("moves it to the cgroup {path:?} below, and has those above pass their controllers on")
+        }
         Act::ClassOfService(group) => format!("puts it into {group}"),
         Act::NetDevices(devices) => {
             let one = |device: &NetDevice| match &device.name {

@@ -72,9 +72,6 @@ pub struct Cgroups {
     pub procs: u16,
     /// The process waits for its parent to have it put in, by systemd.
     pub by_admission: bool,
-    /// The cgroup below, to which the process goes on: how many cgroups are above it from the container's on, and the
-    /// controllers these are to pass on.
-    pub delegation: Option<(u16, Vec<String>)>,
     /// Whether /sys/fs/cgroup is a pure cgroup2.
     pub unified: bool,
     /// v1: the directory name below /sys/fs/cgroup (`cpu`, `cpu,cpuacct`, `systemd`) and the container's directory there.
@@ -152,10 +149,6 @@ pub enum OpenWhat {
     },
     /// The n-th `cgroup.procs` of the container.
     CgroupProcs(u16),
-    /// `cgroup.procs` of the cgroup that the container manages itself.
-    DelegatedProcs,
-    /// `cgroup.subtree_control` of the n-th cgroup above that one, from the container's on.
-    DelegatedSubtree(u16),
     /// The socket on which `start` is awaited.
     StartSocket,
     /// The socket that gets the terminal's master.
@@ -211,6 +204,13 @@ pub enum Act {
     TimeOffsets(String),
     /// Has the child put into its cgroup.
     Admission,
+    /// Moves the child on to a cgroup below its own, of which this user of the host is the owner.
+    Delegation {
+        /// Counted from the child's cgroup.
+        path: String,
+        /// None where that is the host's root.
+        owner: Option<u32>,
+    },
     /// Writes the child into its class of service.
     ClassOfService(crate::resctrl::Group),
     /// Moves devices of the host's network namespace into the child's.
@@ -230,6 +230,7 @@ const INIT: &[Pass] = &[
     ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
+    ("keys' label", lsm::key_label),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
@@ -269,6 +270,7 @@ const EXEC: &[Pass] = &[
     ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),
     ("security label", lsm::label),
+    ("keys' label", lsm::key_label),
     ("namespaces", namespaces::follow),
     ("rootfs", rootfs::follow),
     ("keyring", identity::keyring),

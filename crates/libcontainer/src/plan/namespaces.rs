@@ -8,11 +8,12 @@ use crate::host::Host;
 use crate::spec::{names, sysctl_namespace};
 use hull_init::op::{Op, Slot};
 use hull_init::wire::point;
-use libc::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, EPERM};
+use libc::{CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, EPERM};
 
 const USER: u64 = CLONE_NEWUSER as u64;
 const PID: u64 = CLONE_NEWPID as u64;
 const CGROUP: u64 = CLONE_NEWCGROUP as u64;
+const IPC: u64 = CLONE_NEWIPC as u64;
 const TIME: u64 = CLONE_NEWTIME as u64;
 
 /// Makes and joins the config's namespaces.
@@ -23,6 +24,7 @@ const TIME: u64 = CLONE_NEWTIME as u64;
 /// the new user namespace owns them. That clone is hull-init's own: had the process executed a program since, without being
 /// a user of its namespace yet, it would have lost its capabilities there.
 ///
+/// The ipc namespace comes once the process is root of its user namespace: the root of /dev/mqueue belongs to who makes it.
 /// The cgroup namespace comes later ([`super::cgroups::join`]): its root is the cgroup of the process that makes it. So
 /// does the time namespace, for its offsets.
 ///
@@ -65,14 +67,19 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
         if fresh & USER != 0 {
             dumpable(b, true);
         }
-        if at_once != 0 || joins.iter().any(|join| join.0 == PID) {
-            fork(b, at_once);
+        let with_user = at_once & !IPC;
+        if with_user != 0 || joins.iter().any(|join| join.0 == PID) {
+            fork(b, with_user);
         }
         if fresh & USER != 0 {
             b.meet(origin("linux.uidMappings", "wait for the id maps"), point::NAMESPACES, [Act::IdMaps]);
             dumpable(b, false);
         }
         become_namespace_root(b);
+        if fresh & IPC != 0 {
+            let why = origin("linux.namespaces", "make an ipc namespace");
+            b.call(why, libc::SYS_unshare, &[Arg::Value(IPC)]);
+        }
     }
     if fresh & TIME != 0 {
         time(b);
@@ -224,9 +231,12 @@ pub(super) fn has_user_namespace(b: &Builder<'_>) -> bool {
     b.has_namespace("user")
 }
 
-/// Whether the gid map is one that a caller without CAP_SETGID may write itself: its own group alone, with
-/// setgroups(2) denied in the namespace for good (user_namespaces(7), CVE-2014-8989).
+/// Whether setgroups(2) is denied to the container: as it is to the caller already, or because the gid map is one that a caller without
+/// CAP_SETGID may write itself, its own group alone, at the price of that (user_namespaces(7), CVE-2014-8989).
 pub(crate) fn setgroups_denied(host: &Host, config: &Config) -> bool {
+    if host.setgroups_denied {
+        return true;
+    }
     let own = |map: &IdMapping| map.size == 1 && map.host_id == host.egid;
     let linux = &config.linux;
     linux.namespaces.iter().any(|n| n.kind == "user")

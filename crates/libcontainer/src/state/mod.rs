@@ -54,6 +54,10 @@ const UNBORN: &str = "@new-";
 /// How a directory of a container is opened.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What an ordinary user can do who may not make the root directory.
+const OWN_ROOT: &str =
+    "an ordinary user needs a directory of their own: XDG_RUNTIME_DIR, which a login sets, or --root";
+
 /// The containers below one root directory.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -96,6 +100,7 @@ impl Store {
                     self.make_root()?;
                     continue;
                 }
+                Err(Errno::ACCESS) => return Err(failed("make", &unborn, Errno::ACCESS).hint(OWN_ROOT)),
                 Err(errno) => return Err(failed("make", &unborn, errno)),
             }
             match self.bear(&unborn, &path) {
@@ -131,11 +136,11 @@ impl Store {
     }
 
     fn make_root(&self) -> Result<()> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.root)
-            .map_err(|error| Error::io(format!("make directory {:?}", self.root), &error))
+        let failed = |error: &std::io::Error| Error::io(format!("make directory {:?}", self.root), error);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => failed(&error).hint(OWN_ROOT),
+            _ => failed(&error),
+        })
     }
 
     /// Opens a container for a change, and waits for as long as another process holds its lock: the whole of a
