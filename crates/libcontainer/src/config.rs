@@ -266,6 +266,13 @@ objects! {
     SeccompArg { value_two: u64, op: String, ; index: u32, value: u64, }
 }
 
+impl Process {
+    /// The name of its program, empty where none is given.
+    pub(crate) fn program(&self) -> &str {
+        self.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
+    }
+}
+
 impl Linux {
     /// The memory policy, if it says anything: an empty object, as runc reads it, asks for nothing.
     pub(crate) fn asked_memory_policy(&self) -> Option<&MemoryPolicy> {

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::launch::{self, Launched};
 use crate::plan::{self, Cgroups, Input, LaunchFacts};
 use crate::process::{Child, Launch};
-use crate::runtime::{complete_host, filter_of, program_of};
+use crate::runtime::{complete_host, filter_of};
 use crate::spec::{annotations, names};
 use std::path::PathBuf;
 
@@ -113,7 +113,7 @@ impl Container {
                 config,
                 host: &host,
                 id: self.id(),
-                program: program_of(process),
+                program: process.program(),
                 bundle: self.bundle(),
                 rootfs: self.rootfs(),
                 cgroup: entry,

@@ -272,7 +272,7 @@ impl Runtime {
                 config,
                 host,
                 id: id.as_str(),
-                program: program_of(process),
+                program: process.program(),
                 bundle: bundle.dir(),
                 rootfs: &rootfs,
                 cgroup: cgroup_entry,
@@ -357,11 +357,6 @@ pub(crate) fn program_is_given(config: &Config) -> Result<()> {
         Some(_) => Ok(()),
         None => Err(Error::spec("process", "a process is required to start the container")),
     }
-}
-
-/// The name of a process's program.
-pub(crate) fn program_of(process: &Process) -> &str {
-    process.args.as_ref().and_then(|args| args.first()).map_or("", String::as_str)
 }
 
 pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<Filter>> {

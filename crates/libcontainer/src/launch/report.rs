@@ -43,7 +43,7 @@ pub(crate) fn start_failure(bytes: &[u8], process: Option<&Process>) -> Option<E
     };
     let origin = Origin { field: "".into(), what: what.into() };
     let labelled = process.is_some_and(|process| process.selinux_label.as_ref().is_some_and(|label| !label.is_empty()));
-    let program = Program { name: process.map_or("", crate::runtime::program_of), labelled };
+    let program = Program { name: process.map_or("", Process::program), labelled };
     Some(step_failure(&origin, &program, &message).context("unable to start container process"))
 }
 
