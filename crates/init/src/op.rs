@@ -234,6 +234,8 @@ pub const ATTACH_DIRECTORY: u32 = 8;
 
 /// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
 pub const ATTACH_KEEP_MODE: u32 = 16;
+/// [`Op::Attach`]: `root` is a procfs or sysfs of this plan, with nothing else mounted on the way, as in [`Op::Mask`].
+pub const ATTACH_OWN: u32 = 64;
 /// [`Op::Attach`]: refuse a mount that is no procfs.
 pub const ATTACH_PROCFS: u32 = 32;
 

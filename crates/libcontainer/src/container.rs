@@ -19,6 +19,8 @@ use crate::sys::socket;
 use rustix::process::Signal;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a container is at one instant: runtime.md#state, and `paused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +65,14 @@ pub struct Container {
     is_of_ours: bool,
     /// Where its program says that it is ready, from `run` until somebody asks for it.
     notify: Option<NotifySocket>,
+    /// Its first process was a child of this process and has been reaped.
+    ended: Arc<AtomicBool>,
 }
 
 impl Container {
     fn new(store: &Store, id: Id, record: Option<Box<Record>>, config: Config) -> Container {
-        let (skipped, held, is_of_ours, notify) = (Vec::new(), None, false, None);
-        Container { store: store.clone(), id, record, config, skipped, held, is_of_ours, notify }
+        let (skipped, held, is_of_ours, notify, ended) = (Vec::new(), None, false, None, Arc::default());
+        Container { store: store.clone(), id, record, config, skipped, held, is_of_ours, notify, ended }
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
@@ -153,7 +157,7 @@ impl Container {
     pub fn status(&self) -> Result<Status> {
         let Some(record) = self.record.as_ref().filter(|_| !self.is_being_made()) else { return self.unfinished() };
         let Some(init) = self.init() else { return Ok(Status::Stopped) };
-        if !init.alive()? {
+        if self.ended.load(Ordering::Acquire) || !init.alive()? {
             return Ok(Status::Stopped);
         }
         let frozen =
@@ -179,6 +183,11 @@ impl Container {
 
     fn init(&self) -> Option<Process> {
         self.record.as_ref().and_then(|record| record.init)
+    }
+
+    /// What a child that is its first process sets when it is reaped ([`Child::telling`]).
+    pub(crate) fn end(&self) -> Arc<AtomicBool> {
+        self.ended.clone()
     }
 
     pub(crate) fn init_process(&self) -> Option<Process> {
@@ -240,6 +249,8 @@ impl Container {
             Some(error) => return Err(error),
             None => {}
         }
+        // Nobody listens there any more; a `delete` has not to look for it.
+        let _ = rustix::fs::unlinkat(entry.dir(), START_SOCKET, rustix::fs::AtFlags::empty());
         if let Some(record) = &mut self.record {
             record.phase = Phase::Started;
             // The program runs, so the start has not failed whatever becomes of its note: [`waits`] knows without it.

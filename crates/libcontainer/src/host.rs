@@ -22,6 +22,8 @@ pub struct Host {
     pub euid: u32,
     /// The caller's effective group id.
     pub egid: u32,
+    /// Its real user and group id.
+    pub real_ids: (u32, u32),
     /// Major and minor version of the kernel.
     pub kernel: (u32, u32),
     /// The caller's effective capabilities, one bit each.
@@ -50,7 +52,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks the kernel: uname(2), geteuid(2), getegid(2), capget(2), one prctl(2) and one stat(2); in a user namespace what that
+    /// Asks the kernel: uname(2), getresuid(2), getresgid(2), capget(2), one prctl(2) and one stat(2); in a user namespace what that
     /// takes away.
     ///
     /// # Errors
@@ -58,10 +60,12 @@ impl Host {
     pub fn read() -> Result<Host> {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         let sets = capabilities(None).map_err(|errno| Error::sys("read the caller's capabilities", errno))?;
+        let [(ruid, euid), (rgid, egid)] = crate::sys::process::ids();
         let in_user_namespace = in_user_namespace();
         Ok(Host {
-            euid: rustix::process::geteuid().as_raw(),
-            egid: rustix::process::getegid().as_raw(),
+            euid,
+            egid,
+            real_ids: (ruid, rgid),
             kernel: supported(&release)?,
             caps_effective: sets.effective.bits(),
             in_user_namespace,
@@ -96,7 +100,10 @@ impl Host {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
         self.lsm_call = crate::sys::lsm::can_be_called();
-        self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
+        // An engine that SELinux confines may not see what is in /sys/fs/selinux. The kernel has that file system only where
+        // SELinux was enabled at boot.
+        let file_systems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        self.selinux = file_systems.lines().any(|line| line.trim_start_matches("nodev").trim() == "selinuxfs");
     }
 
     /// Where the caller's mount namespace has a procfs or a sysfs, the last mounted first. Only a launch without pivot_root(2) needs it.

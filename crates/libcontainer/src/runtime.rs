@@ -79,7 +79,7 @@ impl Runtime {
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
         program_is_given(bundle.spec())?;
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
-        let child = Child::new(launched.pid, launched.pidfd, container.init_process());
+        let child = Child::new(launched.pid, launched.pidfd, container.init_process()).telling(container.end());
         match container.after_start() {
             Ok(()) => Ok((container, child)),
             Err(error) => {

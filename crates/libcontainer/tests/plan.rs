@@ -15,6 +15,7 @@ fn host() -> Host {
     Host {
         euid: 0,
         egid: 0,
+        real_ids: (0, 0),
         kernel: (6, 12),
         caps_effective: (1 << 41) - 1,
         in_user_namespace: false,
@@ -130,8 +131,20 @@ fn a_container_with_network_devices() {
     let act = "moves, with permanent global addresses, and brings up: eth0 into the container as web0, eth1 into the container, eth2 into the container as wan%d";
     assert_eq!(lines.next(), Some(format!("meanwhile the parent {act}").as_str()));
     // To read it takes no privilege.
-    let nobody = Host { euid: 1000, egid: 1000, caps_effective: 0, ..host() };
+    let nobody = Host { euid: 1000, egid: 1000, real_ids: (1000, 1000), caps_effective: 0, ..host() };
     assert!(explain(&config, &nobody, LaunchFacts::default()).contains(act));
+}
+
+#[test]
+fn who_does_not_own_the_mounts_leaves_them_to_the_child() {
+    let config: Config = serde_json::from_value(libcontainer::spec::default_config(Some((0, 0)))).unwrap();
+    let in_user_namespace = Host { in_user_namespace: true, ..host() };
+    let by_child = |host: &Host| {
+        let text = explain(&config, host, LaunchFacts::default());
+        text.lines().any(|line| line.contains("CloneTree") && line.contains("open the root file system"))
+    };
+    assert!(!by_child(&in_user_namespace));
+    assert!(by_child(&Host { owns_mounts: false, ..in_user_namespace }));
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(crate) struct Launch<'a> {
     /// The socket on which `start` is awaited.
     pub start_socket: Option<OwnedFd>,
     /// The container's init, for a process that joins it, and its pid.
-    pub init: Option<(OwnedFd, i32)>,
+    pub init: Option<(Option<OwnedFd>, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
     /// The cgroup, for a process that waits to be put into it.

@@ -75,8 +75,8 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
         OpenWhat::StartSocket => launch.start_socket.take().ok_or_else(missing),
         OpenWhat::ConsoleSocket => launch.console.take().ok_or_else(missing),
         OpenWhat::InitPidfd => {
-            let (init, _) = launch.init.as_ref().ok_or_else(missing)?;
-            init.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
+            let (pidfd, _) = launch.init.as_mut().ok_or_else(missing)?;
+            pidfd.take().ok_or_else(missing)
         }
     }
 }

@@ -299,6 +299,14 @@ impl<'a> Builder<'a> {
         !self.has_namespace("user") && !host.in_user_namespace && host.has_cap(names::CAP_MKNOD)
     }
 
+    /// The procfs or sysfs of this plan that a path is in, and the rest of the path, if nothing else is mounted on the way.
+    pub fn own_kernel_file_system<'p>(&self, path: &'p str) -> Option<(Slot, &'p str)> {
+        let (top, slot) = self.kernel_file_systems.iter().find(|(top, _)| is_below(path, top) && path != top)?;
+        let between = |mounted: &String| mounted != top && is_below(path, mounted) && is_below(mounted, top);
+        let rest = path.get(top.len() + 1..)?;
+        (!self.mounted.iter().any(between)).then_some((*slot, rest))
+    }
+
     /// Whether the config gives the container a namespace of this kind, new or joined.
     pub fn has_namespace(&self, kind: &str) -> bool {
         self.input.config.linux.namespaces.iter().any(|n| n.kind == kind)

@@ -7,8 +7,8 @@ use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
 use hull_init::op::{
-    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, ATTACH_PROCFS, Bytes,
-    LINK_REFUSE, Op, PARAM_FLAG, PARAM_STRING, Slot,
+    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, ATTACH_OWN, ATTACH_PROCFS,
+    Bytes, LINK_REFUSE, Op, PARAM_FLAG, PARAM_STRING, Slot,
 };
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,10 @@ impl Target<'_> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let (root, place, flags) = match b.fresh.get(parent) {
             Some(dir) => (*dir, name, self.flags | ATTACH_FRESH),
-            None => (b.root, path.as_str(), self.flags),
+            None => match b.own_kernel_file_system(&path) {
+                Some((dir, rest)) if self.flags == ATTACH_DIRECTORY => (dir, rest, self.flags | ATTACH_OWN),
+                _ => (b.root, path.as_str(), self.flags),
+            },
         };
         let place = b.string(place);
         b.step(self.origin(), Op::Attach { tree, root, path: place, flags });

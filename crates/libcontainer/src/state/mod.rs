@@ -10,7 +10,7 @@
 //!
 //! # What a kill at any instant leaves
 //!
-//! A container's directory is made and locked under a name of its own (`@new-PID-N`) and only then renamed to its id:
+//! A container's directory is made and locked under a name of its own (`@new-TIME-N`) and only then renamed to its id:
 //! it appears locked, and two creators of one id cannot both succeed. So a reader finds one of these:
 //!
 //! | found | meaning | what a verb does |
@@ -90,10 +90,12 @@ impl Store {
         let path = self.path(id);
         loop {
             let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-            let unborn = self.root.join(format!("{UNBORN}{}-{serial}", std::process::id()));
+            // The time alone nearly always makes the name one of its own, and costs no system call.
+            let time = crate::sys::process::since_boot().as_nanos();
+            let unborn = self.root.join(format!("{UNBORN}{time}-{serial}"));
             match rustix::fs::mkdir(&unborn, Mode::RWXU) {
                 Ok(()) => {}
-                Err(Errno::EXIST) => continue, // made by a killed process which had our pid, or has it in another namespace
+                Err(Errno::EXIST) => continue, // made by another process in the same instant, or in that of an earlier boot
                 Err(Errno::NOENT) => {
                     self.make_root()?;
                     continue;
