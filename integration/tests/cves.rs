@@ -228,7 +228,6 @@ fn domain_name(pid: i32) -> String {
     integration::Call::new("nsenter").args([&uts, "cat", "/proc/sys/kernel/domainname"]).go().word()
 }
 
-/// Starts the container of [`Agent::before_the_program`], which lets its first process go on.
 #[test]
 fn cve_2023_25809_the_hosts_cgroups_are_not_writable_without_a_cgroup_namespace() {
     let mut wrapper = view::pure_v2();

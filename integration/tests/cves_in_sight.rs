@@ -4,6 +4,7 @@ use integration::seccomp_agent::{Agent, answer, notified};
 use integration::{Bundle, Runtime, json, proc};
 use std::fs;
 
+/// Starts the container of [`Agent::before_the_program`], which lets its first process go on.
 fn start_past(agent: &Agent, rt: &Runtime, bundle: &Bundle) {
     bundle.write();
     let starting = rt.call(["run", "--detach", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).spawn();
