@@ -40,7 +40,8 @@ pub(crate) fn start_failure(bytes: &[u8], process: Option<&Process>) -> Option<E
     };
     let origin = Origin { field: "".into(), what: what.into() };
     let labelled = process.is_some_and(|process| process.selinux_label.as_ref().is_some_and(|label| !label.is_empty()));
-    let program = Program { name: process.map_or("", crate::runtime::program_of), labelled };
+    let name = process.and_then(|process| process.args.as_ref()?.first()).map_or("", String::as_str);
+    let program = Program { name, labelled };
     Some(step_failure(&origin, &program, &message).context("unable to start container process"))
 }
 
