@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::Refusal;
 use crate::fifo::readable;
 
 /// A call being prepared.
@@ -53,6 +54,12 @@ impl Call {
     /// Sets the working directory.
     pub fn cwd(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
+        self
+    }
+
+    /// Has the kernel refuse a system call to the program and all that descends from it.
+    pub fn refusing(mut self, refusal: Refusal) -> Self {
+        crate::sys::refuse(&mut self.command, refusal);
         self
     }
 

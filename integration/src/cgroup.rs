@@ -1,6 +1,6 @@
 //! The cgroup of a test's container as this machine has it: in the hierarchies of version 1, or on version 2 alone.
 
-use crate::{Bundle, Runtime, Value};
+use crate::{Bundle, Runtime, Value, view};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,10 +30,35 @@ pub fn either<T>(v1: T, v2: T) -> T {
     if is_v2() { v2 } else { v1 }
 }
 
-/// Where the host has a file of the test's first container: on version 1 the hierarchy is what the file's name begins with.
+/// Whether `controller` is in a hierarchy of version 1. A kernel may have it for version 2 alone, though the machine has version 1 too.
+pub fn is_v1_of(controller: &str) -> bool {
+    Path::new("/sys/fs/cgroup").join(controller).join("cgroup.procs").exists()
+}
+
+/// Whether `controller`, by version 1's name, is anywhere; says so where not.
+pub fn is_here(controller: &str) -> bool {
+    let names = fs::read_to_string(view::v2_root().join("cgroup.controllers")).unwrap_or_default();
+    let name = if controller == "blkio" { "io" } else { controller };
+    let here = is_v1_of(controller) || names.split_whitespace().any(|have| have == name);
+    if !here {
+        println!("skipped: this machine has no controller {controller} of either version");
+    }
+    here
+}
+
+/// What is true of `controller` on version 1, or what is on version 2.
+pub fn of<T>(controller: &str, v1: T, v2: T) -> T {
+    if is_v1_of(controller) { v1 } else { v2 }
+}
+
+fn controller(file: &str) -> &str {
+    file.split('.').next().unwrap_or(file)
+}
+
+/// Where the host has a file of the test's first container: the controller is what the file's name begins with.
 pub fn path(rt: &Runtime, file: &str) -> PathBuf {
-    let hierarchy = either(file.split('.').next().unwrap(), "");
-    Path::new("/sys/fs/cgroup").join(hierarchy).join(rt.tag()).join(file)
+    let top = Path::new("/sys/fs/cgroup").join(controller(file));
+    of(controller(file), top.as_path(), view::v2_root()).join(rt.tag()).join(file)
 }
 
 /// Such a file.
@@ -46,16 +71,27 @@ pub fn read(rt: &Runtime, file: &str) -> String {
 
 /// Where that container sees the file, which has no cgroup namespace: version 1 shows it its own directories all the same.
 pub fn inside(rt: &Runtime, file: &str) -> PathBuf {
-    match is_v2() {
-        true => path(rt, file),
-        false => Path::new("/sys/fs/cgroup").join(file.split('.').next().unwrap()).join(file),
+    if is_v2() { path(rt, file) } else { Path::new("/sys/fs/cgroup").join(controller(file)).join(file) }
+}
+
+/// Where a container with a cgroup namespace sees a file of its cgroup, after [`show_v2`]; `path` is the cgroup's on the host.
+pub fn inside_namespace(path: &str, file: &str) -> PathBuf {
+    let top = Path::new("/sys/fs/cgroup").join(controller(file));
+    let v2 = either(Path::new("/v2").join(path), "/sys/fs/cgroup".into());
+    of(controller(file), top, v2).join(file)
+}
+
+/// Shows a container the whole of the version 2 that is beside version 1 and not among its mounts.
+pub fn show_v2(bundle: &mut Bundle) {
+    if !is_v2() {
+        bundle.bind(view::v2_root(), "/v2", &["ro"]);
     }
 }
 
 /// A quota and its period as `cpu.max` of version 2 has them.
 #[track_caller]
 pub fn bandwidth(rt: &Runtime) -> String {
-    if is_v2() {
+    if !is_v1_of("cpu") {
         return read(rt, "cpu.max");
     }
     let quota = read(rt, "cpu.cfs_quota_us").replace("-1", "max");

@@ -103,11 +103,6 @@ pub fn login_runtime_in(starter: &[&str]) -> Runtime {
     runtime_of_login(session.iter().chain(starter))
 }
 
-/// The same by a script, which gets the call as its arguments.
-pub fn login_runtime_by(script: &str) -> Runtime {
-    runtime_of_login(["su", "--login", "--command", script, "--", LOGIN, "sh"].iter())
-}
-
 /// A runtime called by [`LOGIN`] without a login: from the system's part of the cgroup tree, with nothing in the environment. So it is
 /// under sudo(8) and cron(8).
 pub fn runtime_without_login() -> Runtime {

@@ -32,7 +32,7 @@ pub fn as_user(id: u32) -> Vec<String> {
 pub fn in_cgroup(name: &str) -> Vec<String> {
     let script = format!(
         "set -e; for top in /sys/fs/cgroup/*/; do [ -e ${{top}}cgroup.procs ] || continue; own=${{top}}{name}; mkdir -p $own; \
-         if [ -e $own/cpuset.cpus ]; then cat $top/cpuset.cpus > $own/cpuset.cpus; cat $top/cpuset.mems > $own/cpuset.mems; fi; \
+         if [ -e $top/cpuset.cpus ]; then cat $top/cpuset.cpus > $own/cpuset.cpus; cat $top/cpuset.mems > $own/cpuset.mems; fi; \
          echo $$ > $own/cgroup.procs; done; exec \"$@\""
     );
     ["sh", "-c", &script, "sh"].map(str::to_owned).to_vec()

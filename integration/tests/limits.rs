@@ -2,9 +2,10 @@
 //! clear error where this machine has no controller for them.
 
 use integration::bundle::Join;
-use integration::cgroup::{either, inside, is_v1_here, limit, some_disk};
-use integration::{Bundle, Runtime, Value, json, systemd, view};
+use integration::cgroup::{either, inside, inside_namespace, is_here, is_v1_of, limit, of, read, show_v2, some_disk};
+use integration::{Bundle, Runtime, Value, json, systemd};
 use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// systemd takes a controller from the cgroups below the root once no unit of its own needs it any more, whoever else may have limits
@@ -43,29 +44,50 @@ fn table() -> Vec<Row> {
             files([("memory.max", "max"), ("memory.swap.max", "max")]),
         ),
         (
-            json!({"cpu": {"quota": 40000, "period": 80000, "burst": 2000, "shares": 333, "cpus": "0", "mems": "0"}}),
+            json!({"memory": {"limit": 64 << 20, "swap": 64 << 20}}),
+            files([("memory.memsw.limit_in_bytes", "67108864")]),
+            files([("memory.max", "67108864"), ("memory.swap.max", "0")]),
+        ),
+        (
+            json!({"memory": {"limit": 64 << 20, "swap": -1, "reservation": -1}}),
+            files([
+                ("memory.memsw.limit_in_bytes", "9223372036854771712"),
+                ("memory.soft_limit_in_bytes", "9223372036854771712"),
+            ]),
+            files([("memory.max", "67108864"), ("memory.swap.max", "max"), ("memory.low", "max")]),
+        ),
+        (
+            json!({"cpu": {"quota": 40000, "period": 80000, "burst": 2000, "shares": 333}}),
             files([
                 ("cpu.cfs_quota_us", "40000"),
                 ("cpu.cfs_period_us", "80000"),
                 ("cpu.cfs_burst_us", "2000"),
                 ("cpu.shares", "333"),
-                ("cpuset.cpus", "0"),
-                ("cpuset.mems", "0"),
             ]),
-            files([
-                ("cpu.max", "40000 80000"),
-                ("cpu.max.burst", "2000"),
-                ("cpu.weight", "42"),
-                ("cpuset.cpus", "0"),
-                ("cpuset.mems", "0"),
-            ]),
+            files([("cpu.max", "40000 80000"), ("cpu.max.burst", "2000"), ("cpu.weight", "42")]),
         ),
+        (
+            json!({"cpu": {"period": 50000}}),
+            files([("cpu.cfs_quota_us", "-1"), ("cpu.cfs_period_us", "50000")]),
+            files([("cpu.max", "max 50000")]),
+        ),
+        (
+            json!({"cpu": {"cpus": "0", "mems": "0"}}),
+            files([("cpuset.cpus", "0"), ("cpuset.mems", "0")]),
+            files([("cpuset.cpus", "0"), ("cpuset.mems", "0")]),
+        ),
+        (json!({"cpu": {"shares": 1024}}), files([("cpu.shares", "1024")]), files([("cpu.weight", "100")])),
         (json!({"cpu": {"shares": 2}}), files([("cpu.shares", "2")]), files([("cpu.weight", "1")])),
         (json!({"cpu": {"shares": 262_144}}), files([("cpu.shares", "262144")]), files([("cpu.weight", "10000")])),
         (json!({"cpu": {"idle": 0}}), files([("cpu.idle", "0")]), files([("cpu.idle", "0")])),
-        (json!({"cpu": {"idle": 1}}), files([("cpu.idle", "1")]), files([("cpu.idle", "1")])),
+        (json!({"cpu": {"idle": 1, "shares": 512}}), files([("cpu.idle", "1")]), files([("cpu.idle", "1")])),
         (json!({"pids": {"limit": 77}}), files([("pids.max", "77")]), files([("pids.max", "77")])),
         (json!({"pids": {"limit": -1}}), files([("pids.max", "max")]), files([("pids.max", "max")])),
+        (
+            json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}]}),
+            files([("hugetlb.2MB.limit_in_bytes", "4194304"), ("hugetlb.2MB.rsvd.limit_in_bytes", "4194304")]),
+            files([("hugetlb.2MB.max", "4194304"), ("hugetlb.2MB.rsvd.max", "4194304")]),
+        ),
     ];
     if let Some((major, minor)) = some_disk() {
         let rate = |rate: u64| json!([{"major": major, "minor": minor, "rate": rate}]);
@@ -81,22 +103,42 @@ fn table() -> Vec<Row> {
     rows
 }
 
+/// Of a row's files those of the hierarchies of version 1 that this machine has, and the rest of version 2.
+fn of_this_machine(v1: Vec<(&'static str, String)>, v2: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    let of_v1 = |file: &str| is_v1_of(controller(file));
+    let mut files: Vec<_> = v1.into_iter().filter(|(file, _)| of_v1(file)).collect();
+    files.extend(v2.into_iter().filter(|(file, _)| !of_v1(file)));
+    files
+}
+
+/// Version 1's name of the controller that has a file.
+fn controller(file: &str) -> &str {
+    file.split('.').next().map(|name| if name == "io" { "blkio" } else { name }).unwrap()
+}
+
 /// The table's rows with one driver, each in a container that has its own view of its cgroup.
-fn seen_inside(driver: &[&str], path: impl Fn(&Runtime) -> String) {
+fn seen_inside(driver: &[&str], path: impl Fn(&Runtime) -> String, on_host: impl Fn(&Runtime) -> String) {
     let _alone = alone();
     for (resources, v1, v2) in table() {
         let rt = Runtime::new();
         let mut bundle = rt.bundle();
         bundle.namespace("cgroup", Join::New).set("/linux/cgroupsPath", json!(path(&rt)));
+        show_v2(&mut bundle);
         limit(&mut bundle, &resources);
-        let files = either(v1, v2);
-        let place = |file: &str| format!("/sys/fs/cgroup/{}/{file}", either(file.split('.').next().unwrap(), "."));
-        let args = files.iter().map(|(file, _)| place(file)).collect::<Vec<_>>().join(" ");
-        bundle.script(&format!("head -n 99 {args} /dev/null")).write();
+        let files = of_this_machine(v1, v2);
+        let missing = files.iter().map(|(file, _)| controller(file)).find(|name| !is_here(name));
+        let place = on_host(&rt);
+        let args =
+            files.iter().map(|(file, _)| inside_namespace(&place, file).display().to_string()).collect::<Vec<_>>();
+        bundle.script(&format!("head -n 99 {} /dev/null", args.join(" "))).write();
         let call = rt.call(driver).args(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id(""));
+        if let Some(name) = missing {
+            call.go().exits(1).says("linux.resources.").says(&format!("{name:?} is not available")).one_line();
+            continue;
+        }
         let seen = call.go().ok();
-        for (file, text) in &files {
-            let wanted = format!("==> {} <==\n{text}\n", place(file));
+        for ((_, text), place) in files.iter().zip(args) {
+            let wanted = format!("==> {place} <==\n{text}\n");
             assert!(seen.contains(&wanted), "{resources}: {wanted:?} in {seen}");
         }
     }
@@ -104,13 +146,14 @@ fn seen_inside(driver: &[&str], path: impl Fn(&Runtime) -> String) {
 
 #[test]
 fn what_is_asked_for_is_seen_inside() {
-    seen_inside(&[], |rt| format!("/{}", rt.tag()));
+    seen_inside(&[], |rt| format!("/{}", rt.tag()), |rt| rt.tag().to_owned());
 }
 
 #[test]
 fn and_so_it_is_where_systemd_makes_the_cgroup() {
     if systemd::is_here() {
-        seen_inside(&["--systemd-cgroup"], |rt| format!("hulltest.slice:hull:{}", rt.tag()));
+        let scope = |rt: &Runtime| format!("hulltest.slice/hull-{}.scope", rt.tag());
+        seen_inside(&["--systemd-cgroup"], |rt| format!("hulltest.slice:hull:{}", rt.tag()), scope);
     }
 }
 
@@ -124,25 +167,31 @@ fn cat(rt: &Runtime, bundle: &mut Bundle, files: &[&str]) -> Vec<String> {
 
 #[test]
 fn what_version_1_alone_has() {
-    if !is_v1_here() {
+    if !is_v1_of("memory") {
+        println!("skipped: this machine has no hierarchy of version 1 for memory");
         return;
     }
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let memory = json!({"limit": 64 << 20, "kernelTCP": 8 << 20, "swappiness": 17, "disableOOMKiller": true, "useHierarchy": true});
-    limit(&mut bundle, &json!({"memory": memory, "cpu": {"realtimePeriod": 900_000, "realtimeRuntime": 2000}}));
-    let files = [
-        "memory.kmem.tcp.limit_in_bytes",
-        "memory.swappiness",
-        "memory.use_hierarchy",
-        "cpu.rt_period_us",
-        "cpu.rt_runtime_us",
-        "memory.oom_control",
-    ];
+    limit(&mut bundle, &json!({"memory": memory}));
+    let files = ["memory.kmem.tcp.limit_in_bytes", "memory.swappiness", "memory.use_hierarchy", "memory.oom_control"];
     let seen = cat(&rt, &mut bundle, &files);
-    assert_eq!(seen[..6], ["8388608", "17", "1", "900000", "2000", "oom_kill_disable 1"]);
+    assert_eq!(seen[..4], ["8388608", "17", "1", "oom_kill_disable 1"]);
     limit(&mut bundle, &json!({"memory": {"disableOOMKiller": false}}));
     assert_eq!(cat(&rt, &mut bundle, &["memory.oom_control"])[0], "oom_kill_disable 0");
+}
+
+#[test]
+fn realtime_is_for_a_kernel_that_shares_it_out() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    limit(&mut bundle, &json!({"cpu": {"realtimePeriod": 900_000, "realtimeRuntime": 2000}}));
+    if is_v1_of("cpu") && Path::new("/sys/fs/cgroup/cpu/cpu.rt_period_us").exists() {
+        assert_eq!(cat(&rt, &mut bundle, &["cpu.rt_period_us", "cpu.rt_runtime_us"]), ["900000", "2000"]);
+    } else {
+        rt.sh(&mut bundle, "true").exits(1).says("linux.resources.cpu.realtimePeriod").one_line();
+    }
 }
 
 #[test]
@@ -159,6 +208,9 @@ fn limits_no_kernel_has_any_more_are_told() {
 #[test]
 fn a_limit_below_the_usage_is_refused() {
     // On version 1 by the kernel, with checkBeforeUpdate or without; on version 2 by hull.
+    if !is_here("memory") {
+        return;
+    }
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/linux/resources/memory", json!({"limit": 128 << 20})).unmount("/dev/shm");
@@ -170,12 +222,11 @@ fn a_limit_below_the_usage_is_refused() {
     let container = rt.sleeper(&mut bundle);
     container.exec(&["dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=32"]).ok();
     // Without the check, version 2 would set the limit and kill.
-    for check in either(vec![true, false], vec![true]) {
+    for check in of("memory", vec![true, false], vec![true]) {
         let resources = json!({"memory": {"limit": 4 << 20, "checkBeforeUpdate": check}}).to_string();
         let update = rt.call(["update", "--resources", "-", &container.id]).input(resources).go();
         update.exits(1).says("linux.resources.memory.limit").one_line();
-        let file = inside(&rt, either("memory.limit_in_bytes", "memory.max"));
-        assert_eq!(container.exec(&["cat", file.to_str().unwrap()]).word(), "134217728");
+        assert_eq!(read(&rt, of("memory", "memory.limit_in_bytes", "memory.max")), "134217728");
     }
     assert_eq!(container.status(), "running", "and nobody was killed");
 }
@@ -207,13 +258,14 @@ fn no_process_is_a_limit() {
 #[test]
 fn huge_pages() {
     let _alone = alone();
-    // The controller may be version 2's beside the hierarchies of version 1; cgroup_v2.rs sees it from inside.
+    if !is_here("hugetlb") {
+        return;
+    }
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 4 << 20}]));
     let _container = rt.sleeper(&mut bundle);
-    let file = view::v2_root().join(rt.tag()).join("hugetlb.2MB.max");
-    assert_eq!(fs::read_to_string(file).unwrap(), "4194304\n");
+    assert_eq!(read(&rt, of("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max")), "4194304");
     let mut other = rt.bundle_named("two");
     other.set("/linux/resources/hugepageLimits", json!([{"pageSize": "64KB", "limit": 0}])).write();
     let output = rt.call(["run", "--bundle"]).arg(other.dir()).arg(rt.id("two")).go();

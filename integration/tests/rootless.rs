@@ -100,8 +100,15 @@ fn a_limit_that_cannot_be_set_is_said() {
     let mut bundle = bundle(&rt);
     bundle.args(&["true"]).set("/linux/resources", json!({"memory": {"limit": 64 << 20}}));
     bundle.set("/linux/cgroupsPath", json!(format!("/{}", rt.tag())));
-    let output = rt.run(&bundle).exits(1);
-    assert!(output.stderr.contains("cgroup") || output.stderr.contains("linux.resources"), "{output}");
+    let output = rt.run(&bundle).exits(1).one_line();
+    assert!(output.stderr.contains("(linux.cgroupsPath)"), "{output}");
+    bundle.unset("/linux/cgroupsPath");
+    let output = rt.run(&bundle).exits(1).one_line();
+    assert!(
+        output.stderr.contains("cannot set memory limit") && output.stderr.contains("permission denied"),
+        "{output}"
+    );
+    assert!(output.stderr.contains("(linux.resources.memory.limit)"), "{output}");
 }
 
 #[test]

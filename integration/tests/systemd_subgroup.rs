@@ -1,10 +1,12 @@
 //! Cgroups below a scope of systemd's, which the annotations `run.oci.systemd.subgroup` and `run.oci.delegate-cgroup` ask for,
 //! with a real systemd (in the machine of integration/machine).
 
+use integration::fifo::Fifo;
 use integration::systemd::{
     Instance, bundle, cgroup_of, is_here_with_v2, login_bundle, login_runtime, read, sleeper, unit,
 };
 use integration::{Bundle, Container, Runtime, json, proc};
+use serde_json::Value;
 use std::path::PathBuf;
 
 const SUBGROUP: &str = "run.oci.systemd.subgroup";
@@ -66,7 +68,7 @@ fn every_verb_finds_the_subgroup() {
         container.exec_call(&["--detach"], &["sleep", "999"]).go().ok();
         let all = pids(&container);
         assert_eq!(all.len(), 2, "{all:?}");
-        container.verb(&["kill", "--all", "KILL"]).ok();
+        rt.call(["kill", "--all", &container.id, "KILL"]).go().ok();
         assert!(all.iter().all(|&pid| proc::ended(pid, 10)), "{all:?}");
         container.verb(&["delete"]).ok();
         assert!(!scope.exists() && !instance.knows(&unit(rt)));
@@ -78,10 +80,13 @@ const MANAGES: &str = "set -e; cd /sys/fs/cgroup$1; mkdir leaf limited; echo 0 >
     echo +pids +memory > cgroup.subtree_control; echo 7 > limited/pids.max; echo 8388608 > limited/memory.max
     echo $(cat /proc/self/cgroup limited/pids.max limited/memory.max cgroup.controllers) > /said; exec sleep 1000";
 
-fn manager(bundle: &mut Bundle, annotations: serde_json::Value, below: &str) -> integration::fifo::Fifo {
+fn manager(bundle: &mut Bundle, instance: Instance, annotations: Value, below: &str) -> Fifo {
     bundle.set("/annotations", annotations);
     bundle.set("/linux/resources", json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 50}}));
-    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev"]);
+    if instance == Instance::System {
+        bundle.unmount("/sys/fs/cgroup"); // that of an ordinary user's bundle is not there
+    }
+    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev"]);
     let said = bundle.fifo("/said");
     bundle.args(&["sh", "-c", MANAGES, "sh", below]);
     said
@@ -90,10 +95,13 @@ fn manager(bundle: &mut Bundle, annotations: serde_json::Value, below: &str) -> 
 #[test]
 fn a_delegated_cgroup_below_the_scope_is_the_containers_to_manage() {
     on_both(|rt, mut bundle, instance| {
-        let said = manager(&mut bundle, json!({DELEGATED: "init"}), "/init");
+        let said = manager(&mut bundle, instance, json!({DELEGATED: "init"}), "/init");
         let container = rt.make(&bundle, "", &["--systemd-cgroup", "run", "--detach"]);
         let line = said.line();
-        assert!(line.starts_with("0::/init/leaf 7 8388608 ") && line.contains("memory pids"), "{line}");
+        assert!(
+            line.starts_with("0::/init/leaf 7 8388608 ") && line.contains(" memory ") && line.contains(" pids"),
+            "{line}"
+        );
         let scope = scope(rt, instance);
         assert_eq!(cgroup_of(container.pid()), scope.join("init/leaf"));
         assert_eq!((read(&scope, "memory.max").as_str(), read(&scope, "pids.max").as_str()), ("67108864", "50"));
@@ -112,13 +120,16 @@ fn a_delegated_cgroup_below_the_scope_is_the_containers_to_manage() {
 #[test]
 fn a_delegated_cgroup_in_a_subgroup() {
     on_both(|rt, mut bundle, instance| {
-        let said = manager(&mut bundle, json!({SUBGROUP: "payload", DELEGATED: "a/b"}), "/a/b");
+        let said = manager(&mut bundle, instance, json!({SUBGROUP: "payload", DELEGATED: "a/b"}), "/a/b");
         let container = rt.make(&bundle, "", &["--systemd-cgroup", "create"]);
         let scope = scope(rt, instance);
         assert_eq!(cgroup_of(container.pid()), scope.join("payload/a/b"));
         container.start();
         let line = said.line();
-        assert!(line.starts_with("0::/a/b/leaf 7 8388608 ") && line.contains("memory pids"), "{line}");
+        assert!(
+            line.starts_with("0::/a/b/leaf 7 8388608 ") && line.contains(" memory ") && line.contains(" pids"),
+            "{line}"
+        );
         assert_eq!(container.sh("echo joined").word(), "joined");
         container.verb(&["delete", "--force"]).ok();
         assert!(!scope.exists() && !instance.knows(&unit(rt)));

@@ -2,15 +2,16 @@
 
 mod delete;
 pub(crate) mod notify;
+mod resources;
 
 pub use notify::NotifySocket;
 
-use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
-use crate::config::{Config, IntelRdt, Resources};
+use crate::cgroup::{Cgroup, Location};
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
-use crate::resctrl::{self, Group};
+use crate::resctrl::Group;
 use crate::runtime::START_SOCKET;
 use crate::spec::annotations;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
@@ -332,84 +333,6 @@ impl Container {
     fn has_own_pids(&self) -> bool {
         let own = |n: &crate::config::Namespace| n.kind == "pid" && n.path.as_deref().unwrap_or("").is_empty();
         self.config.linux.namespaces.iter().any(own)
-    }
-
-    /// Freezes all processes.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where the container does not run.
-    pub fn pause(&self) -> Result<()> {
-        match self.status()? {
-            Status::Running | Status::Created => self.cgroup()?.freeze(),
-            _ => Err(Error::new(Kind::WrongState, "container not running")),
-        }
-    }
-
-    /// Lets them run again.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where the container is not paused.
-    pub fn resume(&self) -> Result<()> {
-        match self.status()? {
-            Status::Paused => self.cgroup()?.thaw(),
-            _ => Err(Error::new(Kind::WrongState, "container not paused")),
-        }
-    }
-
-    /// The pids of its processes, as this process sees them.
-    ///
-    /// # Errors
-    /// Where its cgroup cannot be read.
-    pub fn processes(&self) -> Result<Vec<i32>> {
-        self.cgroup()?.processes()
-    }
-
-    /// Changes its limits; what is absent stays.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where it is stopped; what the kernel refuses, with its field.
-    pub fn update(&self, resources: &Resources) -> Result<()> {
-        if self.status()? == Status::Stopped {
-            return Err(Error::new(Kind::WrongState, "container not running"));
-        }
-        self.cgroup()?.update(resources)
-    }
-
-    /// Changes what its class of service may use, which is so for all who share it; what is absent stays.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where it is stopped, [`Kind::Unsupported`] where it was made without `linux.intelRdt`; what the kernel refuses.
-    pub fn update_class(&self, rdt: &IntelRdt) -> Result<()> {
-        if self.status()? == Status::Stopped {
-            return Err(Error::new(Kind::WrongState, "container not running"));
-        }
-        crate::spec::check_class(rdt)?;
-        let none = || Error::new(Kind::Unsupported, "the container has no class of service").field("linux.intelRdt");
-        self.class()?.ok_or_else(none)?.update(rdt)
-    }
-
-    /// What it uses now of caches and memory bandwidth; `None` where its config has no `linux.intelRdt`.
-    ///
-    /// # Errors
-    /// Where its class cannot be read.
-    pub fn class_stats(&self) -> Result<Option<resctrl::Stats>> {
-        self.class()?.map(|class| class.stats()).transpose()
-    }
-
-    /// What it uses now.
-    ///
-    /// # Errors
-    /// Where its cgroup cannot be read.
-    pub fn stats(&self) -> Result<Stats> {
-        self.cgroup()?.stats()
-    }
-
-    /// Notices of the kernel's OOM killer, and of the end.
-    ///
-    /// # Errors
-    /// Where there is no memory controller.
-    pub fn oom_events(&self) -> Result<OomEvents> {
-        self.cgroup()?.oom_events()
     }
 
     fn lock(&self) -> Result<Entry> {

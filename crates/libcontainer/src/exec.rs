@@ -58,8 +58,9 @@ impl Container {
             cgroup = cgroup.sub(path)?;
         }
         let launched = match self.exec_in(process, &exec.launch, &mut cgroup) {
-            // A container that manages its own cgroups has moved its first process down; then nobody may enter here.
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && exec.cgroup.is_empty() => {
+            // A container that manages its own cgroups has moved its first process down, and nobody may enter here; or one of its
+            // cgroups is gone.
+            Err(error) if exec.cgroup.is_empty() && is_elsewhere(&error) => {
                 let init = self.init_process().map_or(0, |init| init.pid);
                 self.exec_in(process, &exec.launch, &mut cgroup.beside(init)?)?
             }
@@ -126,6 +127,11 @@ impl Container {
             },
         )
     }
+}
+
+/// Whether the cgroup could not be entered because the container's processes are in another.
+fn is_elsewhere(error: &Error) -> bool {
+    error.kind() == Kind::System && [libc::EBUSY, libc::ENOENT].map(Some).contains(&error.raw_os_error())
 }
 
 fn stopped() -> Error {

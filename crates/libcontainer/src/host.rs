@@ -43,6 +43,8 @@ pub struct Host {
     pub hard_limits: [Option<u64>; 16],
     /// AppArmor labels processes; see [`Host::read_security_modules`].
     pub apparmor: bool,
+    /// A process tells AppArmor its profile by lsm_set_self_attr(2), which Linux has since 6.8; else by a file of /proc.
+    pub lsm_call: bool,
     /// SELinux labels processes.
     pub selinux: bool,
     /// Where resctrl is mounted; see [`Host::read_resctrl`].
@@ -72,6 +74,7 @@ impl Host {
             last_cap: last_cap(),
             hard_limits: [None; 16],
             apparmor: false,
+            lsm_call: false,
             selinux: false,
             resctrl: None,
         })
@@ -92,11 +95,15 @@ impl Host {
         self.hard_limits.get(number as usize).copied().flatten().is_none_or(|own| hard > own)
     }
 
-    /// Reads which security modules label processes here; [`Host::read`] leaves both false, since few configs ask.
+    /// Reads which security modules label processes here, and how; [`Host::read`] leaves it false, since few configs ask.
     pub fn read_security_modules(&mut self) {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
-        self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
+        self.lsm_call = crate::sys::lsm::can_be_called();
+        // An engine that SELinux confines may not see what is in /sys/fs/selinux. The kernel has that file system only where
+        // SELinux was enabled at boot.
+        let file_systems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        self.selinux = file_systems.lines().any(|line| line.trim_start_matches("nodev").trim() == "selinuxfs");
     }
 
     /// Where the caller's mount namespace has a procfs or a sysfs, the last mounted first. Only a launch without pivot_root(2) needs it.

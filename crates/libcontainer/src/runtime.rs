@@ -332,7 +332,8 @@ pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
 /// Reads the facts that only some configs depend on.
 pub(crate) fn complete_host(host: &mut Host, process: &Process, config: &Config) -> Result<()> {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
-    if label(&process.apparmor_profile) || label(&process.selinux_label) || label(&config.linux.mount_label) {
+    let labels = |process: &Process| label(&process.apparmor_profile) || label(&process.selinux_label);
+    if labels(process) || config.process.as_ref().is_some_and(labels) || label(&config.linux.mount_label) {
         host.read_security_modules();
     }
     if config.linux.namespaces.iter().any(|n| n.kind == "user") {

@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test reports
 
 use libcontainer::Explanation;
-use libcontainer::config::Config;
+use libcontainer::config::{Config, Process};
 use libcontainer::host::Host;
 use libcontainer::plan::{self, Cgroups, Input, LaunchFacts};
 use std::path::Path;
@@ -24,6 +24,7 @@ fn host() -> Host {
         last_cap: 40,
         hard_limits: [None; 16],
         apparmor: false,
+        lsm_call: false,
         selinux: false,
         resctrl: None,
     }
@@ -135,6 +136,18 @@ fn a_container_with_network_devices() {
 }
 
 #[test]
+fn who_does_not_own_the_mounts_leaves_them_to_the_child() {
+    let config: Config = serde_json::from_value(libcontainer::spec::default_config(Some((0, 0)))).unwrap();
+    let in_user_namespace = Host { in_user_namespace: true, ..host() };
+    let by_child = |host: &Host| {
+        let text = explain(&config, host, LaunchFacts::default());
+        text.lines().any(|line| line.contains("CloneTree") && line.contains("open the root file system"))
+    };
+    assert!(!by_child(&in_user_namespace));
+    assert!(by_child(&Host { owns_mounts: false, ..in_user_namespace }));
+}
+
+#[test]
 fn a_mount_label_is_of_the_type_asked_for() {
     let host = Host { selinux: true, ..host() };
     let mut config = default_config();
@@ -144,6 +157,38 @@ fn a_mount_label_is_of_the_type_asked_for() {
     config.annotations.insert("run.oci.mount_context_type".to_owned(), "rootcontext".to_owned());
     let text = explain(&config, &host, LaunchFacts::default());
     assert!(text.contains(" rootcontext u:r:t:s0") && !text.contains(" context u:r:t:s0"), "{text}");
+}
+
+#[test]
+fn a_profile_goes_to_the_kernel_by_the_call_or_by_the_file() {
+    let mut config = default_config();
+    config.process.as_mut().unwrap().apparmor_profile = Some("web server".to_owned());
+    config.process.as_mut().unwrap().selinux_label = Some("u:r:t:s0".to_owned());
+    // An exec, whose own process names neither, has the container's, and is labelled before it is in the container.
+    let own = Config {
+        process: Some(Process { apparmor_profile: None, selinux_label: None, ..config.process.clone().unwrap() }),
+        ..config.clone()
+    };
+    let process = own.process.as_ref().unwrap();
+    for lsm_call in [true, false] {
+        let host = Host { apparmor: true, lsm_call, selinux: true, ..host() };
+        let wanted = if lsm_call {
+            "apply AppArmor profile \"web server\": lsm_set_self_attr"
+        } else {
+            "apply AppArmor profile \"web server\": write \"exec web server\" to /proc/self/attr/apparmor/exec"
+        };
+        let init = explain(&config, &host, LaunchFacts::default());
+        let launch = LaunchFacts { join: libc::CLONE_NEWNS as u64, ..LaunchFacts::default() };
+        let (bundle, rootfs, cgroup) = (Path::new("/bundle"), Path::new("/bundle/rootfs"), Cgroups::default());
+        let input =
+            Input { config: &config, process, host: &host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
+        let exec = Explanation::of(plan::exec(&input).unwrap()).to_string();
+        for text in [&init, &exec] {
+            assert!(text.contains(&format!("{wanted}   (process.apparmorProfile)\n")), "{text}");
+            assert!(text.contains("write \"u:r:t:s0\" to /proc/self/attr/exec"), "{text}");
+        }
+        assert!(exec.find(wanted) < exec.find("join the container's namespaces"), "{exec}");
+    }
 }
 
 #[test]

@@ -101,8 +101,10 @@ impl<'a> Applier<'a> {
         let missing = error.kind() == Kind::Unsupported;
         match self.without.take().filter(|_| missing) {
             Some(cause) => {
-                let field = error.config_field().unwrap_or("linux.resources").to_owned();
-                cause.context("a limit needs a cgroup of the container's own").field(field)
+                let (name, field) = (error.failed_object().unwrap_or("the"), error.config_field().unwrap_or_default());
+                cause
+                    .context(format!("cannot set {name} limit: container could not join or create cgroup"))
+                    .field(field)
             }
             None if !not_permitted(error.raw_os_error()) => error,
             None if missing && self.is_of_a_users_systemd() => error.hint(OWN_CONTROLLERS),

@@ -97,7 +97,7 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
             Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
                 let error = error.hint(OWN_CGROUP);
                 if options.named {
-                    return Err(error.field("linux.cgroupsPath"));
+                    return Err(error.context("unable to apply cgroup configuration").field("linux.cgroupsPath"));
                 }
                 without.get_or_insert(error);
             }

@@ -192,8 +192,9 @@ impl Cgroup {
         Ok(Cgroup::open(&location))
     }
 
-    /// The cgroup of version 2 in which the process `pid` is, if it is below this one: a container that manages its own cgroups
-    /// moves its first process down, and then nobody may enter this one.
+    /// The cgroup for a process that joins `pid`. Of version 2 it is that in which `pid` is, if below this one: a container that manages
+    /// its own cgroups moves its first process down, and then nobody may enter this one. Of version 1 it is this one unless that is
+    /// gone: systemd takes processes out of hierarchies in which it wants none.
     ///
     /// # Errors
     /// `System` if /proc/PID/cgroup cannot be read.
@@ -202,10 +203,11 @@ impl Cgroup {
         let text =
             std::fs::read_to_string(&path).map_err(|e| Error::io(format!("read \"{path}\""), &e).object(&path))?;
         let mut location = self.location.clone();
-        for hierarchy in location.hierarchies.iter_mut().filter(|h| h.is_v2()) {
-            let own = layout::memberships(&text).find(|(names, _)| names.is_empty());
-            let place = own.map(|(_, path)| hierarchy.mount.join(location::clean(path)));
-            if let Some(place) = place.filter(|place| place.starts_with(&hierarchy.path)) {
+        for hierarchy in &mut location.hierarchies {
+            let own = layout::memberships(&text).find(|(names, _)| names.split(',').eq(&hierarchy.controllers));
+            let Some(place) = own.map(|(_, path)| hierarchy.mount.join(location::clean(path))) else { continue };
+            let joins = if hierarchy.is_v2() { place.starts_with(&hierarchy.path) } else { !hierarchy.path.exists() };
+            if joins {
                 hierarchy.path = place;
             }
         }

@@ -8,6 +8,9 @@ use hull_init::op::Op;
 use hull_init::wire::{self, Message};
 use rustix::io::Errno;
 
+/// EACCES is never the kernel's own answer to a new user namespace.
+const NO_USER_NAMESPACES: &str = "a security module does not let this program make user namespaces: AppArmor wants a profile of it with a rule \"userns\"";
+
 /// A message of the child with the text behind it.
 pub(super) struct Received<'a> {
     pub head: Message,
@@ -84,9 +87,12 @@ fn step_failure(origin: &Origin, program: &Program<'_>, message: &Received<'_>) 
             {
                 error.hint("it must be mounted on ordinary directory")
             }
+            (libc::EACCES, _) if is(Op::Fork { namespaces: 0 }) => error.hint(NO_USER_NAMESPACES),
             (libc::ENOENT, _) if origin.field == "process.apparmorProfile" => {
                 error.hint("the profile is not loaded into the kernel: apparmor_parser loads one")
             }
+            (libc::EACCES | libc::EPERM, _) if origin.field == "process.apparmorProfile" => error
+                .hint("the runtime is confined itself, and its own profile has no change_profile rule for this one"),
             (libc::EINVAL, _) if origin.field == "process.selinuxLabel" => {
                 error.hint("the loaded SELinux policy does not know the label")
             }
@@ -151,6 +157,9 @@ pub(super) fn clone_failure(error: Error, plan: &Plan, into_cgroup: bool) -> Err
     match error.raw_os_error() {
         Some(libc::EPERM) if plan.clone & libc::CLONE_NEWUSER as u64 == 0 && plan.clone != 0 => {
             error.field("linux.namespaces").hint("without privileges a container needs a user namespace")
+        }
+        Some(libc::EACCES) if plan.clone & libc::CLONE_NEWUSER as u64 != 0 => {
+            error.field("linux.namespaces").hint(NO_USER_NAMESPACES)
         }
         Some(libc::ENOSPC | libc::EUSERS) => {
             error.field("linux.namespaces").hint("the limit of namespaces is reached (/proc/sys/user/max_*_namespaces)")

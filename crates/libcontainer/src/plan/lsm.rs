@@ -1,20 +1,12 @@
-//! Security labels of the program, its session keyring and its mounts: AppArmor and SELinux. A label that cannot be applied is an error, never silence.
+//! Security labels of the program, its session keyring and its mounts: SELinux. A label that cannot be applied is an error, never silence.
 
 use super::builder::{Arg, Builder, Origin, origin};
+use crate::config::Process;
 use crate::error::{Error, Kind, Result};
 use hull_init::op::{Op, Slot};
 
 /// Sets the label that the next exec takes.
 pub(super) fn label(b: &mut Builder<'_>) -> Result<()> {
-    let process = b.input.process;
-    let host = b.input.host;
-    if let Some(profile) = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty()) {
-        if !host.apparmor {
-            let what = format!("AppArmor profile {profile:?} cannot be applied: AppArmor is not enabled on this host");
-            return Err(Error::new(Kind::Unsupported, what).field("process.apparmorProfile"));
-        }
-        write(b, "process.apparmorProfile", "self/attr/apparmor/exec", &format!("exec {profile}"));
-    }
     if let Some(label) = process_label(b)? {
         write(b, "process.selinuxLabel", "self/attr/exec", label);
     }
@@ -34,7 +26,13 @@ pub(super) fn key_label(b: &mut Builder<'_>) -> Result<()> {
 }
 
 fn process_label<'a>(b: &Builder<'a>) -> Result<Option<&'a str>> {
-    selinux(b, b.input.process.selinux_label.as_deref(), "process.selinuxLabel")
+    selinux(b, own_or_containers(b, |process| &process.selinux_label), "process.selinuxLabel")
+}
+
+/// A label of the process: its own, or for an exec without one the container's, which nobody leaves by saying nothing.
+pub(super) fn own_or_containers<'a>(b: &Builder<'a>, label: fn(&Process) -> &Option<String>) -> Option<&'a str> {
+    let mut processes = [Some(b.input.process), b.input.config.process.as_ref()].into_iter().flatten();
+    processes.find_map(|process| label(process).as_deref().filter(|label| !label.is_empty()))
 }
 
 /// `linux.mountLabel`, where it can be applied.

@@ -4,6 +4,7 @@
 //! anything. What has to be opened is listed in [`Plan::opens`], what the parent does while the child waits in
 //! [`Plan::acts`]; what the child does is [`Plan::steps`], in order. `INIT` and `EXEC` are that order at a glance.
 
+mod apparmor;
 mod builder;
 mod caps;
 mod cgroups;
@@ -244,6 +245,7 @@ const INIT: &[Pass] = &[
     ("sysctl", sysctl::all),
     ("scheduling", sched::all),
     ("rlimits", rlimits::all),
+    ("AppArmor", apparmor::profile),
     ("security label", lsm::label),
     ("bounding set", caps::bound),
     ("user", identity::become_user),
@@ -269,6 +271,7 @@ const EXEC: &[Pass] = &[
     ("cgroups", cgroups::join),
     ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),
+    ("AppArmor", apparmor::profile),
     ("security label", lsm::label),
     ("keys' label", lsm::key_label),
     ("namespaces", namespaces::follow),
