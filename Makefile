@@ -67,7 +67,7 @@ machine-shell: need-root build
 
 # A minute of containers from a program with many threads, a large heap, an async runtime and signals in all of them.
 test-embedding: need-root need-test build
-	HULL=$(HULL) HULL_STRESS_SECONDS=60 cargo test -p integration --test embedding -- --nocapture
+	HULL=$(HULL) HULL_STRESS_SECONDS=60 cargo test -p integration --test 'embedding*' -- --nocapture
 
 # A program outside of the workspace: `cargo build` is all it takes to have libcontainer.
 test-dependent: need-root need-test

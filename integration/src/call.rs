@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::Refusal;
 use crate::fifo::readable;
 
 /// A call being prepared.
@@ -56,6 +57,12 @@ impl Call {
         self
     }
 
+    /// Has the kernel refuse a system call to the program and all that descends from it.
+    pub fn refusing(mut self, refusal: Refusal) -> Self {
+        crate::sys::refuse(&mut self.command, refusal);
+        self
+    }
+
     /// Gives standard input these bytes.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
@@ -66,6 +73,11 @@ impl Call {
     pub fn within(mut self, seconds: u64) -> Self {
         self.seconds = seconds;
         self
+    }
+
+    /// The command, for what a call has no word for.
+    pub fn command(&mut self) -> &mut Command {
+        &mut self.command
     }
 
     /// Starts the call and does not wait.

@@ -12,7 +12,9 @@
 //! ```
 
 pub mod apart;
+pub mod apparmor;
 pub mod binary;
+pub mod births;
 pub mod bundle;
 pub mod call;
 pub mod caller;
@@ -31,6 +33,7 @@ pub mod resctrl;
 pub mod residue;
 pub mod runtime;
 pub mod seccomp_agent;
+pub mod selinux;
 pub mod signals;
 mod sys;
 pub mod systemd;
@@ -42,6 +45,7 @@ pub use call::{Call, Output};
 pub use fifo::Fifo;
 pub use runtime::{Container, Runtime};
 pub use serde_json::{Value, json};
+pub use sys::Refusal;
 
 /// How long anything a test waits for may take, in seconds, before the test fails instead of hanging.
 pub const PATIENCE: u64 = 60;

@@ -2,7 +2,8 @@
 
 pub mod played;
 
-use crate::{Bundle, Call, Runtime, bundle::chown_tree, json, proc, user};
+use crate::bundle::{Join, chown_tree};
+use crate::{Bundle, Call, Container, Runtime, json, proc, user};
 use std::path::{Path, PathBuf};
 
 /// The user of the machine (integration/machine) who has a login and an instance of systemd.
@@ -65,19 +66,65 @@ impl Instance {
     }
 }
 
+/// A bundle whose container is to have a scope of its own, and the root of its view there.
+pub fn bundle(rt: &Runtime) -> Bundle {
+    let mut bundle = rt.bundle();
+    bundle.set("/linux/cgroupsPath", json!(format!("hulltest.slice:hull:{}", rt.tag())));
+    bundle.namespace("cgroup", Join::New);
+    bundle
+}
+
+/// The name of that scope.
+pub fn unit(rt: &Runtime) -> String {
+    format!("hull-{}.scope", rt.tag())
+}
+
+/// A container that sleeps in its scope.
+#[track_caller]
+pub fn sleeper<'rt>(rt: &'rt Runtime, bundle: &mut Bundle) -> Container<'rt> {
+    bundle.args(&["sleep", "1000"]);
+    rt.make(bundle, "", &["--systemd-cgroup", "run", "--detach"])
+}
+
+/// What a file of a cgroup says.
+#[track_caller]
+pub fn read(cgroup: &Path, file: &str) -> String {
+    std::fs::read_to_string(cgroup.join(file)).unwrap().trim().to_owned()
+}
+
 /// A runtime called by [`LOGIN`] in a login session: beside their instance of systemd, not below it.
 pub fn login_runtime() -> Runtime {
+    login_runtime_in(&[])
+}
+
+/// The same through a program that starts it.
+pub fn login_runtime_in(starter: &[&str]) -> Runtime {
     let session = ["su", "--login", "--command", "exec \"$@\"", "--", LOGIN, "sh"];
-    let rt = Runtime::wrapped(session.map(str::to_owned).to_vec());
+    runtime_of_login(session.iter().chain(starter))
+}
+
+/// A runtime called by [`LOGIN`] without a login: from the system's part of the cgroup tree, with nothing in the environment. So it is
+/// under sudo(8) and cron(8).
+pub fn runtime_without_login() -> Runtime {
+    let user = crate::view::as_user(LOGIN_ID);
+    let environment = ["env", "-i", "PATH=/usr/bin:/bin"];
+    runtime_of_login(user.iter().map(String::as_str).chain(environment))
+}
+
+fn runtime_of_login<'a, S: AsRef<str> + 'a>(wrapper: impl Iterator<Item = S>) -> Runtime {
+    let rt = Runtime::wrapped(wrapper.map(|word| word.as_ref().to_owned()).collect());
     chown_tree(rt.dir(), LOGIN_ID);
     rt
 }
+
+/// A unit of the user's own in which cgroups may be made.
+pub const DELEGATED: [&str; 6] = ["systemd-run", "--user", "--scope", "--quiet", "-p", "Delegate=yes"];
 
 /// A bundle of theirs, with a cgroup.
 pub fn login_bundle(rt: &Runtime) -> Bundle {
     let mut bundle = user::bundle_of(rt, LOGIN_ID);
     bundle.set("/linux/cgroupsPath", json!(format!(":hull:{}", rt.tag())));
-    bundle.namespace("cgroup", crate::bundle::Join::New);
+    bundle.namespace("cgroup", Join::New);
     bundle
 }
 

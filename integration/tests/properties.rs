@@ -3,9 +3,10 @@
 
 use integration::config::MANY_CAPS;
 use integration::embedded::{load, quiet, runtime};
+use integration::seccomp_agent::{Agent, answer, notified};
 use integration::{Runtime, apart, caller, json, proc, user, view};
 use libcontainer::config::Process;
-use libcontainer::{Child, Console, Exec, Kind, Launch, Stdio};
+use libcontainer::{Exec, Kind, Launch, Stdio};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, SealFlags};
 use rustix::io::Errno;
 use std::io::Read;
@@ -104,38 +105,6 @@ fn an_entrypoint_of_proc_self_exe_finds_nothing_of_the_host() {
     assert_eq!(before, after);
 }
 
-/// A process that has joined a container and comes no further: its terminal's master goes to a socket that is full.
-struct Held {
-    child: std::thread::JoinHandle<libcontainer::Result<Child>>,
-    socket: OwnedFd,
-}
-
-fn hold(container: libcontainer::Container) -> Held {
-    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
-    let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-    let (socket, theirs) = pair.unwrap();
-    while rustix::net::send(&theirs, &[0; 4096], SendFlags::DONTWAIT).is_ok() {}
-    let process =
-        Process { terminal: true, cwd: "/".into(), args: Some(vec!["/bin/true".into()]), ..Process::default() };
-    let launch = Launch { console: Some(Console::Connected(theirs)), ..quiet() };
-    let child = std::thread::spawn(move || container.exec(&process, Exec { launch, ..Exec::default() }));
-    Held { child, socket }
-}
-
-impl Held {
-    fn release(self) -> Child {
-        let mut master = [0; 1 << 16];
-        let mut child = Some(self.child);
-        loop {
-            if child.as_ref().is_some_and(|child| child.is_finished()) {
-                return child.take().unwrap().join().unwrap().unwrap();
-            }
-            let _ = rustix::net::recv(&self.socket, &mut master, rustix::net::RecvFlags::DONTWAIT);
-            std::thread::yield_now();
-        }
-    }
-}
-
 /// Looks for the process whose parent is outside and tries what an attacker would; one line for each attempt.
 const ATTACK: &str = r#"
 until pid=$(grep -l '^PPid:.0$' /proc/[0-9]*/status 2>/dev/null | grep -v '^/proc/1/' | grep -o '[0-9]*'); do :; done
@@ -158,22 +127,27 @@ fn attack(caps: &[&str]) -> Vec<String> {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.script(ATTACK).caps(caps);
+    let agent = Agent::before_the_program(&rt, &mut bundle);
     let fifo = rt.path("said");
     let fifo = integration::Fifo::new(&fifo);
     let said: OwnedFd = std::fs::OpenOptions::new().write(true).open(rt.path("said")).unwrap().into();
     let null: OwnedFd = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap().into();
     let launch = Launch { stdio: Stdio::Fds([null.try_clone().unwrap(), said, null]), ..Launch::default() };
-    let (mut container, child) = runtime(&rt).run(rt.tag(), &load(&bundle), launch).unwrap();
-    let held = hold(runtime(&rt).get(rt.tag()).unwrap());
-    assert_eq!(fifo.line(), "found");
-    let mut lines = Vec::new();
-    loop {
-        match fifo.line() {
-            line if line == "end" => break,
-            line => lines.push(line),
-        }
-    }
-    held.release().wait().unwrap(); // its terminal is hung up at once, so it may end by that
+    let (mut container, child) = std::thread::scope(|scope| {
+        scope.spawn(|| agent.let_one_pass());
+        runtime(&rt).run(rt.tag(), &load(&bundle), launch).unwrap()
+    });
+    let process = Process { cwd: "/".into(), args: Some(vec!["/bin/true".into()]), ..Process::default() };
+    let (lines, joined) = std::thread::scope(|scope| {
+        let joins = scope.spawn(|| container.exec(&process, Exec { launch: quiet(), ..Exec::default() }));
+        let (_, listeners) = agent.hear();
+        let held = notified(&listeners[0]);
+        assert_eq!(fifo.line(), "found");
+        let lines: Vec<String> = std::iter::from_fn(|| Some(fifo.line()).filter(|line| line != "end")).collect();
+        answer(&listeners[0], &held, Ok(0));
+        (lines, joins.join().unwrap())
+    });
+    assert_eq!(joined.unwrap().wait().unwrap(), libcontainer::ExitStatus::Exited(0));
     container.kill(libc::SIGKILL, false).unwrap();
     child.wait().unwrap();
     container.delete(false).unwrap();

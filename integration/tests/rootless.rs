@@ -100,8 +100,41 @@ fn a_limit_that_cannot_be_set_is_said() {
     let mut bundle = bundle(&rt);
     bundle.args(&["true"]).set("/linux/resources", json!({"memory": {"limit": 64 << 20}}));
     bundle.set("/linux/cgroupsPath", json!(format!("/{}", rt.tag())));
-    let output = rt.run(&bundle).exits(1);
-    assert!(output.stderr.contains("cgroup") || output.stderr.contains("linux.resources"), "{output}");
+    let output = rt.run(&bundle).exits(1).one_line();
+    assert!(output.stderr.contains("(linux.cgroupsPath)"), "{output}");
+    bundle.unset("/linux/cgroupsPath");
+    let output = rt.run(&bundle).exits(1).one_line();
+    assert!(
+        output.stderr.contains("cannot set memory limit") && output.stderr.contains("permission denied"),
+        "{output}"
+    );
+    assert!(output.stderr.contains("(linux.resources.memory.limit)"), "{output}");
+}
+
+#[test]
+fn a_cgroup_is_had_or_refused_where_the_config_names_it_and_else_done_without() {
+    let rt = runtime();
+    let mut bundle = bundle(&rt);
+    let silent = rt.sh(&mut bundle, "true");
+    assert_eq!((silent.code, silent.stderr.as_str()), (0, ""));
+    bundle.set("/linux/cgroupsPath", json!(format!("/{}", rt.tag())));
+    let output = rt.sh(&mut bundle, "true").exits(1).one_line();
+    assert!(output.stderr.contains("(linux.cgroupsPath)"), "{output}");
+}
+
+/// As `unshare --map-root-user` makes it: the mounts are still the machine's, and groups cannot be changed.
+#[test]
+fn root_of_a_user_namespace_and_of_nothing_else() {
+    let wrapper = view::as_user(USER).into_iter().chain(["unshare", "--user", "--map-root-user"].map(str::to_owned));
+    let rt = runtime_with(wrapper.collect());
+    let mut bundle = bundle(&rt);
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    let seen = rt.sh(&mut bundle, "id -u; cat /proc/self/setgroups; hostname").ok();
+    assert_eq!(seen, "0\ndeny\nhull\n");
+    bundle.namespace("user", integration::bundle::Join::None);
+    bundle.unset("/linux/uidMappings").unset("/linux/gidMappings");
+    assert_eq!(rt.sh(&mut bundle, "id -u; hostname").ok(), "0\nhull\n", "nor does it need one more");
 }
 
 #[test]

@@ -1,46 +1,12 @@
 //! The systemd driver with a real systemd (in the machine of integration/machine), and what is said where there is none.
 
-use integration::bundle::Join;
-use integration::systemd::{Instance, cgroup_of, is_here, is_here_with_v2, login_bundle, login_runtime};
-use integration::{Bundle, Container, Runtime, json, proc};
-use std::fs;
+use integration::systemd::{
+    Instance, bundle, cgroup_of, is_here, is_here_with_v2, login_bundle, login_runtime, read, sleeper, unit,
+};
+use integration::{Runtime, json, proc};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 const SYSTEM: Instance = Instance::System;
-
-/// A reload has systemd write every limit of every unit as it knows it, a quota in whole percents: who looks at exact values
-/// holds this for reading.
-static RELOADS: RwLock<()> = RwLock::new(());
-
-fn reload() {
-    let _alone = RELOADS.write().unwrap_or_else(PoisonError::into_inner);
-    SYSTEM.systemctl(&["daemon-reload"]).go().ok();
-}
-
-fn no_reload() -> RwLockReadGuard<'static, ()> {
-    RELOADS.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn bundle(rt: &Runtime) -> Bundle {
-    let mut bundle = rt.bundle();
-    bundle.set("/linux/cgroupsPath", json!(format!("hulltest.slice:hull:{}", rt.tag())));
-    bundle.namespace("cgroup", Join::New);
-    bundle
-}
-
-fn unit(rt: &Runtime) -> String {
-    format!("hull-{}.scope", rt.tag())
-}
-
-fn sleeper<'rt>(rt: &'rt Runtime, bundle: &mut Bundle) -> Container<'rt> {
-    bundle.args(&["sleep", "1000"]);
-    rt.make(bundle, "", &["--systemd-cgroup", "run", "--detach"])
-}
-
-fn read(dir: &Path, file: &str) -> String {
-    fs::read_to_string(dir.join(file)).unwrap().trim().to_owned()
-}
 
 #[test]
 fn without_systemd_the_socket_is_named() {
@@ -57,7 +23,7 @@ fn without_systemd_the_socket_is_named() {
 fn a_path_is_slice_prefix_name() {
     let rt = Runtime::new();
     let mut bundle = bundle(&rt);
-    for path in ["/absolute", "a:b", "a.slice/b.slice:c:d"] {
+    for path in ["/absolute", "a:b", "a.slice/b.slice:c:d", "a.slice:b:c d", "a.slice:b:c@d"] {
         bundle.set("/linux/cgroupsPath", json!(path)).write();
         let call = rt.call(["--systemd-cgroup", "run", "--bundle"]).arg(bundle.dir()).arg(rt.id(""));
         let said = call.go().exits(1).one_line();
@@ -156,7 +122,6 @@ fn limits_are_known_to_systemd_and_in_force() {
     if !is_here_with_v2() {
         return;
     }
-    let _undisturbed = no_reload();
     let rt = Runtime::new();
     let mut bundle = bundle(&rt);
     bundle.set("/linux/resources/memory", json!({"limit": 64 << 20, "swap": 96 << 20, "reservation": 32 << 20}));
@@ -201,56 +166,6 @@ fn limits_are_known_to_systemd_and_in_force() {
 }
 
 #[test]
-fn an_update_survives_a_reload() {
-    if !is_here_with_v2() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    bundle.set("/linux/resources/memory", json!({"limit": 64 << 20}));
-    let container = sleeper(&rt, &mut bundle);
-    let unit = unit(&rt);
-    let cgroup = SYSTEM.cgroup(&unit);
-    let undisturbed = no_reload();
-    // Again and again: systemd writes to the cgroup on its own time, and hull's exact values must come after.
-    for i in 0..20 {
-        let quota = format!("{}", 20_001 + i);
-        container.verb(&["update", "--memory", "33554432", "--pids-limit", "7", "--cpu-quota", &quota]).ok();
-        assert_eq!(read(&cgroup, "cpu.max"), format!("{quota} 100000"));
-    }
-    assert_eq!(SYSTEM.show(&unit, "MemoryMax"), "33554432");
-    assert_eq!(SYSTEM.show(&unit, "CPUQuotaPerSecUSec"), "210ms");
-    container.verb(&["update", "--cpu-period", "50000"]).ok();
-    assert_eq!(read(&cgroup, "cpu.max"), "20020 50000", "the quota stays");
-    assert_eq!(SYSTEM.show(&unit, "CPUQuotaPerSecUSec"), "410ms");
-    container.verb(&["update", "--cpu-quota", "30000"]).ok();
-    assert_eq!(read(&cgroup, "cpu.max"), "30000 50000", "and so does the period");
-    assert_eq!(SYSTEM.show(&unit, "CPUQuotaPerSecUSec"), "600ms");
-    drop(undisturbed);
-    reload();
-    for (file, value) in [("memory.max", "33554432"), ("pids.max", "7")] {
-        assert_eq!(read(&cgroup, file), value, "{file}");
-    }
-    container.verb(&["update", "--memory", "-1", "--pids-limit", "-1"]).ok();
-    assert_eq!((read(&cgroup, "memory.max").as_str(), read(&cgroup, "pids.max").as_str()), ("max", "max"));
-    assert_eq!(SYSTEM.show(&unit, "MemoryMax"), "infinity");
-}
-
-#[test]
-fn idle_is_a_weight_of_systemd_too() {
-    if !is_here_with_v2() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    bundle.set("/linux/resources/cpu", json!({"idle": 1}));
-    sleeper(&rt, &mut bundle);
-    reload();
-    assert_eq!(read(&SYSTEM.cgroup(&unit(&rt)), "cpu.idle"), "1");
-    assert_eq!(SYSTEM.show(&unit(&rt), "CPUWeight"), "idle");
-}
-
-#[test]
 fn no_process_may_be_forked_where_the_limit_is_0() {
     if !is_here() {
         return;
@@ -262,37 +177,6 @@ fn no_process_may_be_forked_where_the_limit_is_0() {
     let call = rt.call(["--systemd-cgroup", "run", "--bundle"]).arg(bundle.dir()).arg(rt.id(""));
     let output = call.go();
     assert!(!output.stdout.contains("forked"), "{output}");
-}
-
-#[test]
-fn device_rules_hold_and_survive_a_reload() {
-    if !is_here() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    let (major, minor) = some_disk();
-    let disk = json!({"path": "/dev/disk-it", "type": "b", "major": major, "minor": minor, "fileMode": 0o666});
-    bundle.set("/linux/devices", json!([disk]));
-    let container = sleeper(&rt, &mut bundle);
-    let look = "for d in null disk-it; do (true < /dev/$d) 2>/dev/null && echo $d open || echo $d denied; done";
-    let denied = "null open\ndisk-it denied\n";
-    assert_eq!(container.sh(look).ok(), denied);
-    reload();
-    assert_eq!(container.sh(look).ok(), denied);
-    SYSTEM.systemctl(&["set-property", "--runtime", &unit(&rt), "CPUWeight=50"]).go();
-    assert_eq!(container.sh(look).ok(), denied);
-    let rules = json!({"devices": [{"allow": true, "type": "b", "major": major, "minor": minor, "access": "r"}]});
-    rt.call(["update", "--resources", "-", &container.id]).input(rules.to_string()).go().ok();
-    assert_eq!(container.sh(look).ok(), "null open\ndisk-it open\n");
-}
-
-/// The number of a disk of this machine.
-fn some_disk() -> (u32, u32) {
-    let disks = fs::read_dir("/sys/block").unwrap().flatten();
-    let text = disks.filter_map(|disk| fs::read_to_string(disk.path().join("dev")).ok()).next().unwrap();
-    let (major, minor) = text.trim().split_once(':').unwrap();
-    (major.parse().unwrap(), minor.parse().unwrap())
 }
 
 #[test]
@@ -331,55 +215,6 @@ fn an_annotation_that_systemd_refuses() {
     let said = call.go().exits(1).one_line();
     assert!(said.stderr.contains("NoSuchThing") && said.stderr.contains(&unit(&rt)), "{said}");
     assert!(!SYSTEM.knows(&unit(&rt)));
-}
-
-#[test]
-fn a_unit_in_use_is_left_alone() {
-    if !is_here() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    let first = sleeper(&rt, &mut bundle);
-    let id = rt.id("second");
-    let call = rt.call(["--systemd-cgroup", "run", "--bundle"]).arg(bundle.dir()).arg(&id);
-    let said = call.go().exits(1).one_line();
-    assert!(said.stderr.contains(&unit(&rt)), "{said}");
-    assert_eq!(first.status(), "running");
-    assert_eq!(SYSTEM.show(&unit(&rt), "ActiveState"), "active");
-}
-
-#[test]
-fn a_unit_that_has_failed_is_forgotten() {
-    if !is_here() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    bundle.set(
-        "/annotations",
-        json!({"org.systemd.property.RuntimeMaxSec": "1", "org.systemd.property.TimeoutStopSec": "1",
-            "org.systemd.property.CollectMode": "'inactive'"}),
-    );
-    let container = sleeper(&rt, &mut bundle);
-    assert!(proc::ended(container.pid(), 30), "systemd ends it");
-    container.verb(&["delete"]).ok();
-    assert!(!SYSTEM.knows(&unit(&rt)), "{}", SYSTEM.show(&unit(&rt), "ActiveState"));
-}
-
-#[test]
-fn stopping_the_unit_stops_the_container() {
-    if !is_here() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    let container = sleeper(&rt, &mut bundle);
-    let pid = container.pid();
-    SYSTEM.systemctl(&["kill", "--signal=KILL", &unit(&rt)]).go().ok();
-    assert!(proc::ended(pid, 10));
-    assert_eq!(container.status(), "stopped");
-    container.verb(&["delete"]).ok();
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn from_its_scope_to_the_end_of_it() {
     container.verb(&["update", "--pids-limit", "5"]);
     assert_eq!(systemd.calls(), ["SetUnitProperties", "Ping"]);
     container.verb(&["delete", "--force"]).ok();
-    assert_eq!(systemd.calls(), ["StopUnit", "ResetFailedUnit"]);
+    assert_eq!(systemd.calls(), ["StopUnit"], "systemd forgets it by itself");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_limit_that_cannot_be_set_leaves_no_scope() {
     let call = rt.call(["--systemd-cgroup", "run", "--bundle"]).arg(bundle.dir()).arg(rt.id(""));
     let said = call.go().exits(1).one_line();
     assert!(said.stderr.contains("linux.resources.unified"), "{said}");
-    assert_eq!(systemd.calls(), ["StartTransientUnit", "StopUnit", "ResetFailedUnit"]);
+    assert_eq!(systemd.calls(), ["StartTransientUnit", "StopUnit"]);
 }
 
 #[test]
@@ -154,4 +154,23 @@ fn a_subgroup_of_the_scope_is_the_containers_root() {
     assert!(!std::path::Path::new("/sys/fs/cgroup/unified").join(&cgroup(&rt)[1..]).exists());
     bundle.set("/annotations", json!({"run.oci.systemd.subgroup": "../payload"}));
     rt.run(&bundle).exits(1).says("run.oci.systemd.subgroup").one_line();
+}
+
+#[test]
+fn a_delegated_cgroup_is_below_the_scope_and_its_subgroup() {
+    for (annotations, below) in [
+        (json!({"run.oci.delegate-cgroup": "a/b"}), "/a/b"),
+        (json!({"run.oci.delegate-cgroup": "a", "run.oci.systemd.subgroup": "payload"}), "/payload/a"),
+    ] {
+        let systemd = Played::new();
+        let rt = runtime(&systemd);
+        let mut bundle = bundle(&rt);
+        bundle.set("/annotations", annotations);
+        let container = sleeper(&rt, &mut bundle);
+        assert!(is_in(&container, &format!("{}{below}", cgroup(&rt))), "{below}");
+        let seen = below.trim_start_matches("/payload");
+        assert_eq!(container.sh("grep ^0: /proc/self/cgroup").word(), format!("0::{seen}"), "an exec is there, too");
+        container.verb(&["delete", "--force"]).ok();
+        assert!(!std::path::Path::new("/sys/fs/cgroup/unified").join(&cgroup(&rt)[1..]).exists());
+    }
 }

@@ -119,6 +119,16 @@ fn files_made_inside_belong_to_the_mapped_id() {
 }
 
 #[test]
+fn the_file_systems_belong_to_root_inside() {
+    let rt = Runtime::new();
+    let mut bundle = rt.bundle();
+    bundle.userns(BASE, 65536);
+    // The root of an mqueue is made with the ipc namespace, by who makes that.
+    let seen = rt.sh(&mut bundle, "stat -c '%n %u %g' /dev /dev/pts /dev/shm /dev/mqueue").ok();
+    assert_eq!(seen, "/dev 0 0\n/dev/pts 0 0\n/dev/shm 0 0\n/dev/mqueue 0 0\n");
+}
+
+#[test]
 fn maps_without_a_user_namespace_are_an_error() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();

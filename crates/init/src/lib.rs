@@ -13,7 +13,7 @@
 //!                                                    map the plan, perform its operations
 //!   ◄──────────────────────────── Reached(point) ──  Meet: hooks, rlimits, seccomp listener
 //!   perform the acts of that point ── go ─────────►
-//!   ◄──────────────────────────── Forked(pid) ─────  Fork: after joining a pid namespace
+//!   ◄──────────────────────────── Forked ──────────  Fork: into a joined pid namespace
 //!   ◄──────────────────────────── Failed(step, errno, text), and exit
 //!   ◄──────────────────────────── Created ─────────  Barrier
 //!   write the record ── go ───────────────────────►

@@ -103,7 +103,7 @@ operations! {
     1 Call { call: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, }
 
     /// Goes on as a new child of the parent (`clone` with `CLONE_PARENT`) in new `namespaces` (CLONE_NEW*), says
-    /// [`crate::wire::FORKED`] with the new pid as the parent sees it, and leaves the process that was. Only children are in a
+    /// [`crate::wire::FORKED`], and leaves the process that was. Only children are in a
     /// joined pid namespace; and a process that has made its user namespace after its exec has all capabilities there.
     2 Fork { namespaces: u64, }
 
@@ -161,9 +161,9 @@ operations! {
 
     /// Makes a terminal from the devpts at `dev/pts` below `root` (verified to be one), of `size` (rows << 16 | columns; 0
     /// leaves it), sends its master with SCM_RIGHTS and the message `/dev/pts/ptmx`-like name over `socket`, makes
-    /// the peer (TIOCGPTPEER) the controlling terminal and standard input, output and error (owned by `uid`), and
+    /// the peer (TIOCGPTPEER) standard input, output and error (owned by `uid`), with `control` the controlling terminal, and
     /// with `mount` attaches it over `dev/console` (made if missing, never through a symlink).
-    14 Console { root: Slot, socket: Slot, size: u32, mount: bool, uid: u32, }
+    14 Console { root: Slot, socket: Slot, size: u32, mount: bool, control: bool, uid: u32, }
 
     /// Gives standard input, output and error to `uid`:`gid`, except /dev/null; EINVAL, EPERM and EROFS are no errors.
     15 OwnStdio { uid: u32, gid: u32, }
@@ -218,6 +218,9 @@ operations! {
 
     /// `mount_setattr` on the root of `tree` (with `recursive` on all below); `attr` is the address of a `struct mount_attr` (32 bytes).
     29 SetAttr { tree: Slot, attr: Addr, recursive: bool, }
+
+    /// Closes every descriptor from `keep` on but the conversation, which moves to that number and ends with the exec.
+    30 Strip { keep: u32, }
 }
 
 /// [`Op::Attach`]: refuse symlinks anywhere in the path (proc and sysfs must be mounted on ordinary directories).
@@ -231,6 +234,8 @@ pub const ATTACH_DIRECTORY: u32 = 8;
 
 /// [`Op::Attach`]: the root of the mount gets the permissions of the directory it is mounted over, if there is one.
 pub const ATTACH_KEEP_MODE: u32 = 16;
+/// [`Op::Attach`]: `root` is a procfs or sysfs of this plan, with nothing else mounted on the way, as in [`Op::Mask`].
+pub const ATTACH_OWN: u32 = 64;
 /// [`Op::Attach`]: refuse a mount that is no procfs.
 pub const ATTACH_PROCFS: u32 = 32;
 

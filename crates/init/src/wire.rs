@@ -64,7 +64,7 @@ pub struct Message {
     pub step: u32,
     /// The operation's code.
     pub code: u32,
-    /// The errno of a failure, the point that was reached, the pid that was forked.
+    /// The errno of a failure, the point that was reached.
     pub value: i32,
     /// The listener's number at [`point::SECCOMP_LISTENER`]; a hook's wait status, or -1 for its timeout, when a hook failed;
     /// 1 when the program is there but not its interpreter; else 0.
@@ -76,7 +76,8 @@ pub const TEXT: usize = 256;
 
 /// The process stands at a meeting point and waits.
 pub const REACHED: u32 = 1;
-/// The process goes on as another one.
+/// The process goes on as another one: as the sender of this, whose pid the kernel tells (SCM_CREDENTIALS in unix(7)), for
+/// somebody in the container may be the one who says it.
 pub const FORKED: u32 = 2;
 /// A step failed; the process exits after this.
 pub const FAILED: u32 = 3;
@@ -95,6 +96,8 @@ pub mod point {
     pub const HOOKS: u32 = 4;
     /// Nothing is done yet: the process is to be put into its cgroup.
     pub const ADMISSION: u32 = 5;
+    /// The cgroup namespace is there: the process is to be moved below its root.
+    pub const DELEGATION: u32 = 6;
 }
 
 #[cfg(test)]

@@ -2,22 +2,25 @@
 
 mod delete;
 pub(crate) mod notify;
+mod resources;
 
 pub use notify::NotifySocket;
 
-use crate::cgroup::{Cgroup, Location, OomEvents, Stats};
-use crate::config::{Config, IntelRdt, Resources};
+use crate::cgroup::{Cgroup, Location};
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, hook};
 use crate::process::Child;
-use crate::resctrl::{self, Group};
-use crate::runtime::{START_SOCKET, program_of};
+use crate::resctrl::Group;
+use crate::runtime::START_SOCKET;
 use crate::spec::annotations;
 use crate::state::{Contents, Entry, Id, Phase, Process, Record, Store, Unlocked};
 use crate::sys::socket;
 use rustix::process::Signal;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a container is at one instant: runtime.md#state, and `paused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +65,14 @@ pub struct Container {
     is_of_ours: bool,
     /// Where its program says that it is ready, from `run` until somebody asks for it.
     notify: Option<NotifySocket>,
+    /// Its first process was a child of this process and has been reaped.
+    ended: Arc<AtomicBool>,
 }
 
 impl Container {
     fn new(store: &Store, id: Id, record: Option<Box<Record>>, config: Config) -> Container {
-        let (skipped, held, is_of_ours, notify) = (Vec::new(), None, false, None);
-        Container { store: store.clone(), id, record, config, skipped, held, is_of_ours, notify }
+        let (skipped, held, is_of_ours, notify, ended) = (Vec::new(), None, false, None, Arc::default());
+        Container { store: store.clone(), id, record, config, skipped, held, is_of_ours, notify, ended }
     }
 
     pub(crate) fn from_contents(store: &Store, id: Id, contents: Contents) -> Result<Container> {
@@ -152,7 +157,7 @@ impl Container {
     pub fn status(&self) -> Result<Status> {
         let Some(record) = self.record.as_ref().filter(|_| !self.is_being_made()) else { return self.unfinished() };
         let Some(init) = self.init() else { return Ok(Status::Stopped) };
-        if !init.alive()? {
+        if self.ended.load(Ordering::Acquire) || !init.alive()? {
             return Ok(Status::Stopped);
         }
         let frozen =
@@ -178,6 +183,11 @@ impl Container {
 
     fn init(&self) -> Option<Process> {
         self.record.as_ref().and_then(|record| record.init)
+    }
+
+    /// What a child that is its first process sets when it is reaped ([`Child::telling`]).
+    pub(crate) fn end(&self) -> Arc<AtomicBool> {
+        self.ended.clone()
     }
 
     pub(crate) fn init_process(&self) -> Option<Process> {
@@ -231,8 +241,7 @@ impl Container {
             // Another start was killed after it had opened the barrier: the program runs, or has run, by now.
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
-        let program = self.config.process.as_ref().map_or("", program_of);
-        match launch::start_failure(message.get(..length).unwrap_or_default(), program) {
+        match launch::start_failure(message.get(..length).unwrap_or_default(), self.config.process.as_ref()) {
             Some(error) if error.kind() == Kind::Hook => {
                 drop(entry);
                 return Err(self.end_over(error));
@@ -240,6 +249,8 @@ impl Container {
             Some(error) => return Err(error),
             None => {}
         }
+        // Nobody listens there any more; a `delete` has not to look for it.
+        let _ = rustix::fs::unlinkat(entry.dir(), START_SOCKET, rustix::fs::AtFlags::empty());
         if let Some(record) = &mut self.record {
             record.phase = Phase::Started;
             // The program runs, so the start has not failed whatever becomes of its note: [`waits`] knows without it.
@@ -322,84 +333,6 @@ impl Container {
     fn has_own_pids(&self) -> bool {
         let own = |n: &crate::config::Namespace| n.kind == "pid" && n.path.as_deref().unwrap_or("").is_empty();
         self.config.linux.namespaces.iter().any(own)
-    }
-
-    /// Freezes all processes.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where the container does not run.
-    pub fn pause(&self) -> Result<()> {
-        match self.status()? {
-            Status::Running | Status::Created => self.cgroup()?.freeze(),
-            _ => Err(Error::new(Kind::WrongState, "container not running")),
-        }
-    }
-
-    /// Lets them run again.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where the container is not paused.
-    pub fn resume(&self) -> Result<()> {
-        match self.status()? {
-            Status::Paused => self.cgroup()?.thaw(),
-            _ => Err(Error::new(Kind::WrongState, "container not paused")),
-        }
-    }
-
-    /// The pids of its processes, as this process sees them.
-    ///
-    /// # Errors
-    /// Where its cgroup cannot be read.
-    pub fn processes(&self) -> Result<Vec<i32>> {
-        self.cgroup()?.processes()
-    }
-
-    /// Changes its limits; what is absent stays.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where it is stopped; what the kernel refuses, with its field.
-    pub fn update(&self, resources: &Resources) -> Result<()> {
-        if self.status()? == Status::Stopped {
-            return Err(Error::new(Kind::WrongState, "container not running"));
-        }
-        self.cgroup()?.update(resources)
-    }
-
-    /// Changes what its class of service may use, which is so for all who share it; what is absent stays.
-    ///
-    /// # Errors
-    /// [`Kind::WrongState`] where it is stopped, [`Kind::Unsupported`] where it was made without `linux.intelRdt`; what the kernel refuses.
-    pub fn update_class(&self, rdt: &IntelRdt) -> Result<()> {
-        if self.status()? == Status::Stopped {
-            return Err(Error::new(Kind::WrongState, "container not running"));
-        }
-        crate::spec::check_class(rdt)?;
-        let none = || Error::new(Kind::Unsupported, "the container has no class of service").field("linux.intelRdt");
-        self.class()?.ok_or_else(none)?.update(rdt)
-    }
-
-    /// What it uses now of caches and memory bandwidth; `None` where its config has no `linux.intelRdt`.
-    ///
-    /// # Errors
-    /// Where its class cannot be read.
-    pub fn class_stats(&self) -> Result<Option<resctrl::Stats>> {
-        self.class()?.map(|class| class.stats()).transpose()
-    }
-
-    /// What it uses now.
-    ///
-    /// # Errors
-    /// Where its cgroup cannot be read.
-    pub fn stats(&self) -> Result<Stats> {
-        self.cgroup()?.stats()
-    }
-
-    /// Notices of the kernel's OOM killer, and of the end.
-    ///
-    /// # Errors
-    /// Where there is no memory controller.
-    pub fn oom_events(&self) -> Result<OomEvents> {
-        self.cgroup()?.oom_events()
     }
 
     fn lock(&self) -> Result<Entry> {

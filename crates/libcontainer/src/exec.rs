@@ -121,9 +121,9 @@ impl Container {
                 preserve: launch.preserve_fds,
                 console,
                 start_socket: None,
-                init: Some((init_pidfd, init.pid)),
+                init: Some((Some(init_pidfd), init.pid)),
                 on_pid: &mut |_, _| Ok(()),
-                admit: &mut |pid| cgroup.admit(pid),
+                group: Some(cgroup),
             },
         )
     }

@@ -1,6 +1,8 @@
 //! Facts of the kernel, the machine and the caller as a plain struct, which a test writes as a literal.
 
 use crate::error::{Error, Kind, Result};
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use std::ffi::OsString;
@@ -20,6 +22,8 @@ pub struct Host {
     pub euid: u32,
     /// The caller's effective group id.
     pub egid: u32,
+    /// Its real user and group id.
+    pub real_ids: (u32, u32),
     /// Major and minor version of the kernel.
     pub kernel: (u32, u32),
     /// The caller's effective capabilities, one bit each.
@@ -27,6 +31,11 @@ pub struct Host {
     /// The caller is not in the machine's first user namespace. Such a caller, root there or not, can neither make
     /// devices nor raise limits; it may have fewer ids than all.
     pub in_user_namespace: bool,
+    /// The caller's mount namespace belongs to its user namespace, so that `CAP_SYS_ADMIN` counts there: not so in a user namespace
+    /// made alone (`unshare -r`).
+    pub owns_mounts: bool,
+    /// setgroups(2) is denied in the caller's user namespace, and in all below it (user_namespaces(7)).
+    pub setgroups_denied: bool,
     /// The highest capability the kernel has.
     pub last_cap: u8,
     /// The caller's hard limits by number of [`crate::spec::names::RLIMITS`]. All `None` until [`Host::read_limits`]: only
@@ -34,6 +43,8 @@ pub struct Host {
     pub hard_limits: [Option<u64>; 16],
     /// AppArmor labels processes; see [`Host::read_security_modules`].
     pub apparmor: bool,
+    /// A process tells AppArmor its profile by lsm_set_self_attr(2), which Linux has since 6.8; else by a file of /proc.
+    pub lsm_call: bool,
     /// SELinux labels processes.
     pub selinux: bool,
     /// Where resctrl is mounted; see [`Host::read_resctrl`].
@@ -41,22 +52,29 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks the kernel: uname(2), geteuid(2), getegid(2), capget(2), one prctl(2) and one stat(2).
+    /// Asks the kernel: uname(2), getresuid(2), getresgid(2), capget(2), one prctl(2) and one stat(2); in a user namespace what that
+    /// takes away.
     ///
     /// # Errors
     /// `Unsupported` on a kernel older than [`OLDEST_KERNEL`].
     pub fn read() -> Result<Host> {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         let sets = capabilities(None).map_err(|errno| Error::sys("read the caller's capabilities", errno))?;
+        let [(ruid, euid), (rgid, egid)] = crate::sys::process::ids();
+        let in_user_namespace = in_user_namespace();
         Ok(Host {
-            euid: rustix::process::geteuid().as_raw(),
-            egid: rustix::process::getegid().as_raw(),
+            euid,
+            egid,
+            real_ids: (ruid, rgid),
             kernel: supported(&release)?,
             caps_effective: sets.effective.bits(),
-            in_user_namespace: in_user_namespace(),
+            in_user_namespace,
+            owns_mounts: !in_user_namespace || owns_mounts(),
+            setgroups_denied: in_user_namespace && setgroups_denied(),
             last_cap: last_cap(),
             hard_limits: [None; 16],
             apparmor: false,
+            lsm_call: false,
             selinux: false,
             resctrl: None,
         })
@@ -77,11 +95,15 @@ impl Host {
         self.hard_limits.get(number as usize).copied().flatten().is_none_or(|own| hard > own)
     }
 
-    /// Reads which security modules label processes here; [`Host::read`] leaves both false, since few configs ask.
+    /// Reads which security modules label processes here, and how; [`Host::read`] leaves it false, since few configs ask.
     pub fn read_security_modules(&mut self) {
         let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
         self.apparmor = enabled.is_ok_and(|text| text.first() == Some(&b'Y'));
-        self.selinux = std::path::Path::new("/sys/fs/selinux/status").exists();
+        self.lsm_call = crate::sys::lsm::can_be_called();
+        // An engine that SELinux confines may not see what is in /sys/fs/selinux. The kernel has that file system only where
+        // SELinux was enabled at boot.
+        let file_systems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        self.selinux = file_systems.lines().any(|line| line.trim_start_matches("nodev").trim() == "selinuxfs");
     }
 
     /// Where the caller's mount namespace has a procfs or a sysfs, the last mounted first. Only a launch without pivot_root(2) needs it.
@@ -150,6 +172,17 @@ fn supported(release: &str) -> Result<(u32, u32)> {
 /// Without a procfs to ask, the answer is that of the lesser privilege.
 fn in_user_namespace() -> bool {
     rustix::fs::stat("/proc/self/ns/user").map_or(true, |stat| stat.st_ino != FIRST_USER_NAMESPACE)
+}
+
+/// The kernel tells the owner of a namespace to the owner and whoever is above it (ioctl_ns(2)).
+fn owns_mounts() -> bool {
+    let path = "/proc/self/ns/mnt";
+    let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    namespace.is_ok_and(|namespace| crate::sys::namespace::owner(namespace.as_fd()).is_ok())
+}
+
+fn setgroups_denied() -> bool {
+    std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
 }
 
 fn mount_table() -> Result<Vec<u8>> {

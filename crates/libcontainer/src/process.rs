@@ -10,7 +10,8 @@ use rustix::net::SocketType;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a new process gets from its caller. The default inherits the standard streams and nothing else.
 #[derive(Debug, Default)]
@@ -158,6 +159,8 @@ pub struct Child {
     pidfd: OwnedFd,
     /// The first process of its container, to which it is left when nobody waits for it.
     init: Option<state::Process>,
+    /// Told when it is reaped.
+    ended: Option<Arc<AtomicBool>>,
 }
 
 /// How a process ended.
@@ -195,7 +198,13 @@ static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 
 impl Child {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, init: Option<state::Process>) -> Child {
-        Child { pid, pidfd, init }
+        Child { pid, pidfd, init, ended: None }
+    }
+
+    /// Sets `ended` once it is reaped: nobody has to look for it any more.
+    pub(crate) fn telling(mut self, ended: Arc<AtomicBool>) -> Child {
+        self.ended = Some(ended);
+        self
     }
 
     /// Leaves a container's first process to whoever takes it.
@@ -253,6 +262,7 @@ impl Child {
             .map_err(|errno| Error::sys(format!("wait for process {}", self.pid), errno))?;
         let status =
             status.ok_or_else(|| Error::new(Kind::System, format!("wait for process {}: no status", self.pid)))?;
+        self.ended.iter().for_each(|ended| ended.store(true, Ordering::Release));
         Ok(match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => ExitStatus::Exited(code),
             (None, signal) => ExitStatus::Signaled(signal.unwrap_or(0)),
@@ -266,7 +276,7 @@ impl Left {
         let pidfd = rustix::process::pidfd_open(known, PidfdFlags::empty()).ok()?;
         // Not another by now, as it can be where the caller reaps whatever child it has.
         self.process.is_or_was().ok().filter(|same| *same)?;
-        Some(Child { pid: self.process.pid, pidfd, init: Some(self.init) })
+        Some(Child::new(self.process.pid, pidfd, Some(self.init)))
     }
 }
 

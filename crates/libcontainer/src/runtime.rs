@@ -79,7 +79,7 @@ impl Runtime {
     pub fn run(&self, id: &str, bundle: &Bundle, launch: Launch) -> Result<(Container, Child)> {
         program_is_given(bundle.spec())?;
         let (mut container, launched) = self.make(id, bundle, launch, false)?;
-        let child = Child::new(launched.pid, launched.pidfd, container.init_process());
+        let child = Child::new(launched.pid, launched.pidfd, container.init_process()).telling(container.end());
         match container.after_start() {
             Ok(()) => Ok((container, child)),
             Err(error) => {
@@ -217,17 +217,10 @@ impl Runtime {
         let devices = !(in_user_namespace && rootless);
         let subgroup = annotations::asked(config, annotations::SYSTEMD_SUBGROUP)
             .map(|path| Subgroup { path: path.to_owned(), field: annotations::field(annotations::SYSTEMD_SUBGROUP) });
-        let options = Options { rootless, devices, owner, annotations: Some(&config.annotations), subgroup };
+        let named = config.linux.cgroups_path.as_deref().is_some_and(|path| !path.is_empty());
+        let options = Options { rootless, named, devices, owner, annotations: Some(&config.annotations), subgroup };
         let cgroup = making.cgroup.insert(Cgroup::create(&location, resources, &options)?);
-        let mut cgroup_entry = cgroup.entry()?;
-        if let Some(below) = annotations::asked(config, annotations::DELEGATE_CGROUP) {
-            let field = || annotations::field(annotations::DELEGATE_CGROUP);
-            cgroup_entry.delegation = Some(
-                cgroup
-                    .delegate(below, crate::cgroup::owner::host_uid(config, 0))
-                    .map_err(|error| error.field(field()))?,
-            );
-        }
+        let cgroup_entry = cgroup.entry()?;
         if *cgroup.location() != location {
             // Rootless, some hierarchies were not to be had.
             location = cgroup.location().clone();
@@ -244,13 +237,7 @@ impl Runtime {
             id: id.as_str(),
             bundle: bundle.dir(),
             rootfs: &rootfs,
-            cgroup: Cgroups {
-                delegation: cgroup_entry
-                    .delegation
-                    .as_ref()
-                    .map(|below| (below.subtree.len() as u16, below.controllers.clone())),
-                ..cgroups(&layout, &location, cgroup_entry.procs.len() as u16, cgroup_entry.by_admission)
-            },
+            cgroup: cgroups(&layout, &location, cgroup_entry.procs.len() as u16, cgroup_entry.by_admission),
             filter: filter.as_ref(),
             launch: LaunchFacts {
                 barrier,
@@ -295,7 +282,7 @@ impl Runtime {
                 start_socket,
                 init: None,
                 on_pid: &mut on_pid,
-                admit: &mut |pid| cgroup.as_mut().map_or(Ok(()), |cgroup| cgroup.admit(pid)),
+                group: cgroup.as_mut(),
             },
         );
         let mut skipped = cgroup.as_ref().map(|cgroup| cgroup.limits_skipped().to_vec()).unwrap_or_default();
@@ -345,7 +332,8 @@ pub(crate) fn host_for(bundle: &Bundle) -> Result<Host> {
 /// Reads the facts that only some configs depend on.
 pub(crate) fn complete_host(host: &mut Host, process: &Process, config: &Config) -> Result<()> {
     let label = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
-    if label(&process.apparmor_profile) || label(&process.selinux_label) || label(&config.linux.mount_label) {
+    let labels = |process: &Process| label(&process.apparmor_profile) || label(&process.selinux_label);
+    if labels(process) || config.process.as_ref().is_some_and(labels) || label(&config.linux.mount_label) {
         host.read_security_modules();
     }
     if config.linux.namespaces.iter().any(|n| n.kind == "user") {
@@ -387,7 +375,7 @@ pub(crate) fn filter_of(config: &Config, cache: Option<&Path>) -> Result<Option<
 pub(crate) fn cgroups(layout: &Layout, location: &Location, procs: u16, by_admission: bool) -> Cgroups {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let v1 = location.hierarchies().iter().filter(|h| !h.is_v2()).map(|h| (name(&h.mount), h.path.clone())).collect();
-    Cgroups { procs, by_admission, unified: layout.is_v2(), v1, ..Cgroups::default() }
+    Cgroups { procs, by_admission, unified: layout.is_v2(), v1 }
 }
 
 fn check_rootfs(bundle: &Bundle) -> Result<()> {

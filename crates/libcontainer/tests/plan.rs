@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test reports
 
 use libcontainer::Explanation;
-use libcontainer::config::Config;
+use libcontainer::config::{Config, Process};
 use libcontainer::host::Host;
 use libcontainer::plan::{self, Cgroups, Input, LaunchFacts};
 use std::path::Path;
@@ -15,12 +15,16 @@ fn host() -> Host {
     Host {
         euid: 0,
         egid: 0,
+        real_ids: (0, 0),
         kernel: (6, 12),
         caps_effective: (1 << 41) - 1,
         in_user_namespace: false,
+        owns_mounts: true,
+        setgroups_denied: false,
         last_cap: 40,
         hard_limits: [None; 16],
         apparmor: false,
+        lsm_call: false,
         selinux: false,
         resctrl: None,
     }
@@ -95,19 +99,17 @@ fn a_class_of_service_is_entered_before_any_hook() {
 }
 
 #[test]
-fn a_delegated_cgroup_passes_its_controllers_on_once_it_is_left() {
+fn the_delegated_cgroup_is_below_the_root_of_the_containers_view() {
     let mut config = default_config();
     config.linux.namespaces.push(libcontainer::config::Namespace { kind: "cgroup".into(), path: None });
-    let delegation = Some((2, vec!["cpu".to_owned(), "pids".to_owned()]));
-    let cgroup = Cgroups { unified: true, delegation, ..Cgroups::default() };
-    let text = explain_in(cgroup, &config, &host(), LaunchFacts::default());
-    let passes = |name: &str| format!("pass on the controller {name:?}");
-    let order = ["make a cgroup namespace".to_owned(), "move to the delegated cgroup".to_owned()];
-    let order = order.into_iter().chain([passes("cpu"), passes("pids"), passes("cpu"), passes("pids")]);
+    config.annotations.insert("run.oci.delegate-cgroup".to_owned(), "init".to_owned());
+    let text = explain(&config, &host(), LaunchFacts::default());
     let mut rest = text.as_str();
-    for step in order {
-        rest = rest.split_once(&step).unwrap_or_else(|| panic!("{step} in {text}")).1;
+    for step in ["make a cgroup namespace", "moves it to the cgroup \"init\" below"] {
+        rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in {text}")).1;
     }
+    let joining = LaunchFacts { join: libc::CLONE_NEWPID as u64, ..LaunchFacts::default() };
+    assert!(!explain(&config, &host(), joining).contains("below"), "who joins is put where the container is");
 }
 
 #[test]
@@ -129,8 +131,20 @@ fn a_container_with_network_devices() {
     let act = "moves, with permanent global addresses, and brings up: eth0 into the container as web0, eth1 into the container, eth2 into the container as wan%d";
     assert_eq!(lines.next(), Some(format!("meanwhile the parent {act}").as_str()));
     // To read it takes no privilege.
-    let nobody = Host { euid: 1000, egid: 1000, caps_effective: 0, ..host() };
+    let nobody = Host { euid: 1000, egid: 1000, real_ids: (1000, 1000), caps_effective: 0, ..host() };
     assert!(explain(&config, &nobody, LaunchFacts::default()).contains(act));
+}
+
+#[test]
+fn who_does_not_own_the_mounts_leaves_them_to_the_child() {
+    let config: Config = serde_json::from_value(libcontainer::spec::default_config(Some((0, 0)))).unwrap();
+    let in_user_namespace = Host { in_user_namespace: true, ..host() };
+    let by_child = |host: &Host| {
+        let text = explain(&config, host, LaunchFacts::default());
+        text.lines().any(|line| line.contains("CloneTree") && line.contains("open the root file system"))
+    };
+    assert!(!by_child(&in_user_namespace));
+    assert!(by_child(&Host { owns_mounts: false, ..in_user_namespace }));
 }
 
 #[test]
@@ -143,6 +157,67 @@ fn a_mount_label_is_of_the_type_asked_for() {
     config.annotations.insert("run.oci.mount_context_type".to_owned(), "rootcontext".to_owned());
     let text = explain(&config, &host, LaunchFacts::default());
     assert!(text.contains(" rootcontext u:r:t:s0") && !text.contains(" context u:r:t:s0"), "{text}");
+}
+
+#[test]
+fn a_profile_goes_to_the_kernel_by_the_call_or_by_the_file() {
+    let mut config = default_config();
+    config.process.as_mut().unwrap().apparmor_profile = Some("web server".to_owned());
+    config.process.as_mut().unwrap().selinux_label = Some("u:r:t:s0".to_owned());
+    // An exec, whose own process names neither, has the container's, and is labelled before it is in the container.
+    let own = Config {
+        process: Some(Process { apparmor_profile: None, selinux_label: None, ..config.process.clone().unwrap() }),
+        ..config.clone()
+    };
+    let process = own.process.as_ref().unwrap();
+    for lsm_call in [true, false] {
+        let host = Host { apparmor: true, lsm_call, selinux: true, ..host() };
+        let wanted = if lsm_call {
+            "apply AppArmor profile \"web server\": lsm_set_self_attr"
+        } else {
+            "apply AppArmor profile \"web server\": write \"exec web server\" to /proc/self/attr/apparmor/exec"
+        };
+        let init = explain(&config, &host, LaunchFacts::default());
+        let launch = LaunchFacts { join: libc::CLONE_NEWNS as u64, ..LaunchFacts::default() };
+        let (bundle, rootfs, cgroup) = (Path::new("/bundle"), Path::new("/bundle/rootfs"), Cgroups::default());
+        let input =
+            Input { config: &config, process, host: &host, id: "golden", bundle, rootfs, cgroup, filter: None, launch };
+        let exec = Explanation::of(plan::exec(&input).unwrap()).to_string();
+        for text in [&init, &exec] {
+            assert!(text.contains(&format!("{wanted}   (process.apparmorProfile)\n")), "{text}");
+            assert!(text.contains("write \"u:r:t:s0\" to /proc/self/attr/exec"), "{text}");
+        }
+        assert!(exec.find(wanted) < exec.find("join the container's namespaces"), "{exec}");
+    }
+}
+
+#[test]
+fn what_the_runtime_mounts_of_its_own_has_the_mount_label_too() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.linux.mount_label = Some("u:r:t:s0".to_owned());
+    let cgroup = Cgroups { v1: vec![("pids".to_owned(), "/sys/fs/cgroup/pids".into())], ..Cgroups::default() };
+    let text = explain_in(cgroup, &config, &host, LaunchFacts::default());
+    for step in
+        [r#"mount "cgroup" on "/sys/fs/cgroup": mode 755"#, "prepare what masked paths are hidden under: nr_inodes 1"]
+    {
+        assert!(text.contains(&format!("{step} context u:r:t:s0")), "{step} in {text}");
+    }
+}
+
+#[test]
+fn keys_are_labelled_before_one_is_made() {
+    let host = Host { selinux: true, ..host() };
+    let mut config = default_config();
+    config.process.as_mut().unwrap().selinux_label = Some("u:r:t:s0".to_owned());
+    for join in [0, libc::CLONE_NEWPID as u64] {
+        let text = explain(&config, &host, LaunchFacts { join, ..LaunchFacts::default() });
+        let (before, after) = text.split_once("join a session keyring").unwrap();
+        let (keys, program) = ("/proc/self/attr/keycreate", "/proc/self/attr/exec");
+        assert!(before.contains(keys) && !after.contains(keys) && text.contains(program), "{text}");
+        let kept = explain(&config, &host, LaunchFacts { join, no_new_keyring: true, ..LaunchFacts::default() });
+        assert!(!kept.contains(keys) && kept.contains(program), "{kept}");
+    }
 }
 
 #[test]

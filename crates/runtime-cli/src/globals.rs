@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::log::{Level, Log};
 use libcontainer::{Container, Driver, Rootless, Runtime};
 use rustix::io::Errno;
+use rustix::process::Uid;
 use std::ffi::OsStr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -101,7 +102,7 @@ impl<'l> Globals<'l> {
         };
         let root = match given.path("root") {
             Some(path) => absolute(path)?,
-            None => default_root(rustix::process::geteuid().is_root())?,
+            None => default_root(rustix::process::geteuid())?,
         };
         if root == Path::new("/") {
             return Err(Failure::new("Option --root argument should not be set to /"));
@@ -145,13 +146,14 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 /// `/run/hull`, or for whoever is not the machine's root a directory below `$XDG_RUNTIME_DIR`, made with the sticky bit so that it is not
 /// tidied away (XDG base directory specification).
-fn default_root(root: bool) -> Result<PathBuf, Failure> {
+fn default_root(caller: Uid) -> Result<PathBuf, Failure> {
     let machine = PathBuf::from("/run/hull");
-    let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) else { return Ok(machine) };
-    if root && !named_otherwise_in_user_namespace() {
+    if caller.is_root() && !named_otherwise_in_user_namespace() {
         return Ok(machine);
     }
-    let path = Path::new(&dir).join("hull");
+    let named = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let Some(dir) = named.or_else(|| login_directory(caller)) else { return Ok(machine) };
+    let path = dir.join("hull");
     let unusable = |error| Failure::io(format!("make {path:?} (XDG_RUNTIME_DIR must be writable)"), &error);
     match std::fs::DirBuilder::new().mode(0o700).create(&path) {
         Ok(()) => {}
@@ -160,6 +162,13 @@ fn default_root(root: bool) -> Result<PathBuf, Failure> {
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o1700)).map_err(unusable)?;
     Ok(path)
+}
+
+/// Where a user's logins have their `$XDG_RUNTIME_DIR`, for who has come without one (sudo(8), cron(8)), if it is there.
+fn login_directory(user: Uid) -> Option<PathBuf> {
+    let dir = PathBuf::from(format!("/run/user/{}", user.as_raw()));
+    let stat = rustix::fs::lstat(&dir).ok()?;
+    (stat.st_uid == user.as_raw() && !user.is_root()).then_some(dir)
 }
 
 /// Whether uid 0 is only that of a user namespace, and `$USER` is not root: a user who has mapped himself.

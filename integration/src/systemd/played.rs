@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -126,17 +126,23 @@ impl Stage {
             "StopUnit" => {
                 if let Some(cgroup) = self.units.remove(&unit) {
                     // With all below it; its slice goes when nothing is in it any more.
-                    let below = fs::read_dir(&cgroup).into_iter().flatten().flatten();
-                    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-                        let _ = fs::remove_dir(entry.path());
-                    }
-                    let _ = fs::remove_dir(&cgroup).and_then(|()| fs::remove_dir(cgroup.parent().unwrap()));
+                    remove(&cgroup);
+                    let _ = fs::remove_dir(cgroup.parent().unwrap());
                 }
                 vec![job_removed(&unit), reply(serial, "o", &job)]
             }
             _ => vec![reply(serial, "", &[])],
         })
     }
+}
+
+/// Removes a cgroup and those below it, as far as they are empty.
+fn remove(cgroup: &Path) {
+    let below = fs::read_dir(cgroup).into_iter().flatten().flatten();
+    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove(&entry.path());
+    }
+    let _ = fs::remove_dir(cgroup);
 }
 
 fn reply(serial: u32, signature: &str, body: &[u8]) -> Vec<u8> {

@@ -16,7 +16,15 @@ const TIOCSPTLCK: u32 = 0x4004_5431;
 const DEVPTS: u64 = 0x1cd1;
 
 impl Run {
-    pub(super) fn console(&mut self, root: Slot, socket: Slot, size: u32, cover: bool, uid: u32) -> Result<()> {
+    pub(super) fn console(
+        &mut self,
+        root: Slot,
+        socket: Slot,
+        size: u32,
+        cover: bool,
+        control: bool,
+        uid: u32,
+    ) -> Result<()> {
         let (root, socket) = (self.plan.fd(root)?, self.plan.fd(socket)?);
         self.object = b"dev/pts/ptmx";
         let master = open_master(root)?;
@@ -34,8 +42,10 @@ impl Run {
         if cover {
             mount_console(root, peer)?;
         }
-        self.object = b"controlling terminal";
-        fs::ioctl(peer, TIOCSCTTY, 0)?;
+        if control {
+            self.object = b"controlling terminal";
+            fs::ioctl(peer, TIOCSCTTY, 0)?;
+        }
         for number in 0..=2 {
             fs::place(peer, number)?;
         }

@@ -19,6 +19,11 @@ impl Conversation {
         Conversation { socket, step: 0, code: 0 }
     }
 
+    /// Goes on over another descriptor of the socket.
+    pub fn move_to(&mut self, socket: Fd) {
+        self.socket = socket;
+    }
+
     /// The step that is performed from now on.
     pub fn at(&mut self, step: u32, code: u16) {
         (self.step, self.code) = (step, code);

@@ -115,7 +115,9 @@ impl Run {
                 let (dir, path) = (self.plan.fd(dir)?, self.plan.text(path)?);
                 write_beneath(dir, path, self.plan.bytes(data)?)?;
             }
-            Op::Console { root, socket, size, mount, uid } => self.console(root, socket, size, mount, uid)?,
+            Op::Console { root, socket, size, mount, control, uid } => {
+                self.console(root, socket, size, mount, control, uid)?;
+            }
             Op::OwnStdio { uid, gid } => identity::own_stdio(uid, gid)?,
             Op::DropBounding { keep, last } => identity::drop_bounding(keep, last)?,
             Op::Ambient { set, last } => identity::raise_ambient(set, last)?,
@@ -144,6 +146,7 @@ impl Run {
             Op::CloneTree { dir, path, flags } => {
                 return sys::mount::clone_tree(self.plan.fd(dir)?, self.plan.text(path)?, flags);
             }
+            Op::Strip { keep } => self.strip(keep)?,
             Op::SetAttr { tree, attr, recursive } => {
                 let flags = if recursive { sys::mount::AT_RECURSIVE } else { 0 };
                 sys::mount::set_attributes(self.plan.fd(tree)?, self.plan.value(attr)?, flags)?;
@@ -164,15 +167,30 @@ impl Run {
         unsafe { sys::raw((call & 0xffff_ffff) as usize, args.map(|arg| arg as usize)) }.map(|result| result as Fd)
     }
 
-    /// The copy learns its pid, as the parent sees it, from shared memory, where the kernel puts it before the copy runs: so
-    /// the copy itself says it, ahead of everything else it says, and the process that was can leave at once.
+    /// The copy itself says so, ahead of everything else it says: the process that was can leave at once.
     fn fork(&mut self, namespaces: u64) -> Result<()> {
-        let pid = process::Shared::new()?;
         // SAFETY: hull-init has one thread and no locks.
-        if unsafe { process::clone_sibling(pid.number(), namespaces) }? != 0 {
+        if unsafe { process::clone_sibling(namespaces) }? != 0 {
             process::exit(0);
         }
-        self.conversation.say(crate::wire::FORKED, pid.number().load(core::sync::atomic::Ordering::Relaxed), 0);
+        self.conversation.say(crate::wire::FORKED, 0, 0);
+        Ok(())
+    }
+
+    fn strip(&mut self, keep: u32) -> Result<()> {
+        let (sync, place) = (self.plan.fd(Slot::SYNC)?, keep as Fd);
+        if sync == place {
+            fs::close_on_exec(sync)?;
+        } else {
+            fs::duplicate(sync, place)?;
+        }
+        if sync < place {
+            fs::close(sync);
+        }
+        fs::close_range(keep + 1, u32::MAX, 0)?;
+        self.plan.forget(|fd| fd >= place);
+        self.plan.set(Slot::SYNC, place);
+        self.conversation.move_to(place);
         Ok(())
     }
 

@@ -43,9 +43,9 @@ impl Run {
                 made => return made.and_then(|()| mount::move_mount(tree, root, path)),
             }
         }
-        // A single name cannot lead anywhere else, since move_mount(2) does not follow it. Where it is no directory, a symlink
-        // to one included, or missing, the walk below knows what to do or to say.
-        let single = !path.bytes().contains(&b'/') && !path.bytes().is_empty();
+        // A single name cannot lead anywhere else, since move_mount(2) does not follow it, and neither can the kernel's own. Where it
+        // is no directory, a symlink to one included, or missing, the walk below knows what to do or to say.
+        let single = !path.bytes().contains(&b'/') && !path.bytes().is_empty() || flags & op::ATTACH_OWN != 0;
         let plain = flags & (op::ATTACH_DIRECTORY | op::ATTACH_KEEP_MODE) == op::ATTACH_DIRECTORY;
         if single && plain && mount::move_mount(tree, root, path).is_ok() {
             return Ok(());

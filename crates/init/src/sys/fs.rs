@@ -257,6 +257,18 @@ pub fn place(fd: Fd, number: Fd) -> Result<()> {
     unsafe { call!(nr::DUP3, fd, number, 0) }.map(drop)
 }
 
+/// A descriptor ends with the next exec: fcntl(2) F_SETFD.
+pub fn close_on_exec(fd: Fd) -> Result<()> {
+    // SAFETY: touches no memory.
+    unsafe { call!(nr::FCNTL, fd, 2, 1) }.map(drop)
+}
+
+/// A second descriptor `number` of the same file, in the place of what is there, close-on-exec: dup3(2).
+pub fn duplicate(fd: Fd, number: Fd) -> Result<()> {
+    // SAFETY: the callers give up what `number` was.
+    unsafe { call!(nr::DUP3, fd, number, O_CLOEXEC) }.map(drop)
+}
+
 /// A pipe, its end to read first, close-on-exec: pipe2(2).
 pub fn pipe() -> Result<[Fd; 2]> {
     let mut ends = [-1; 2];

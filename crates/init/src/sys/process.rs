@@ -43,18 +43,17 @@ pub fn getpid() -> i32 {
     unsafe { call!(nr::GETPID) }.map_or(0, |pid| pid as i32)
 }
 
-/// A copy of this process that has the same parent, in new `namespaces`: clone(2) with CLONE_PARENT. 0 in the copy. Its pid, as this process sees it, is in `pid`
-/// before the copy runs; shared memory ([`Shared`]) therefore tells it to the copy as well.
+/// A copy of this process that has the same parent, in new `namespaces`: clone(2) with CLONE_PARENT. 0 in the copy.
 ///
 /// # Safety
 /// The process has one thread, and no lock is held.
-pub unsafe fn clone_sibling(pid: &AtomicI32, namespaces: u64) -> Result<i32> {
-    const CLONE_PARENT: u64 = 0x8000;
-    const CLONE_PARENT_SETTID: u64 = 0x100000;
-    let flags = CLONE_PARENT | CLONE_PARENT_SETTID | u64::from(SIGCHLD) | namespaces;
-    // SAFETY: without CLONE_VM the copy has its own memory; the kernel writes the pid into an i32.
-    unsafe { call!(nr::CLONE, flags, 0, pid.as_ptr()) }.map(|pid| pid as i32)
+pub unsafe fn clone_sibling(namespaces: u64) -> Result<i32> {
+    // SAFETY: without CLONE_VM the copy has its own memory.
+    unsafe { call!(nr::CLONE, CLONE_SIBLING | namespaces, 0, 0, 0, 0) }.map(|pid| pid as i32)
 }
+
+/// The flags of [`clone_sibling`]: CLONE_PARENT, and SIGCHLD as the signal of its end.
+pub const CLONE_SIBLING: u64 = 0x8000 | SIGCHLD as u64;
 
 /// A copy of this process as its child, and a pidfd of it: clone(2) with CLONE_PIDFD. 0 in the child.
 ///

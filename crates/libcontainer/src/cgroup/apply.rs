@@ -31,32 +31,47 @@ pub(super) struct Applier<'a> {
     pub lenient: bool,
     /// The container has no cgroup of its own, on request.
     pub unmanaged: bool,
+    /// Why the container has no cgroup of its own in some hierarchy, without request.
+    pub without: Option<Error>,
     pub skipped: Vec<String>,
 }
+
+/// How an ordinary user gets a cgroup to put containers in.
+pub(super) const OWN_CGROUP: &str = "no cgroup is delegated to this user here: with systemd use --systemd-cgroup, \
+                                     or call from `systemd-run --user --scope -p Delegate=yes`";
+
+/// Whence the controllers come that a user has.
+const OWN_CONTROLLERS: &str = "systemd gives a user the controllers that Delegate= of user@.service names: add it with \
+                               `systemctl edit user@.service` and log in anew";
 
 pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let mut limits = Limits::new(resources)?;
     let policy = if resources.devices.is_empty() { None } else { Some(Policy::new(&resources.devices)?) };
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: false };
     let location = cgroup.location.clone();
-    if location.disabled {
+    if location.hierarchies.is_empty() {
         return Err(Error::new(Kind::Unsupported, "the container was made without a cgroup, which could have limits"));
     }
     let places = location.hierarchies.iter().map(place).collect();
-    let mut applier = Applier { places, lenient: false, unmanaged: false, skipped: Vec::new() };
+    let mut applier = Applier::new(places);
     applier.check(&limits)?;
     if let Some(unit) = &location.unit {
         systemd::update(unit, &location, &mut limits, policy.as_ref())?;
     }
     applier.limits(&limits)?;
     if let Some(policy) = policy {
-        applier.devices(&policy)?;
+        applier.devices(&policy, true)?;
     }
     cgroup.skipped = applier.skipped;
     Ok(())
 }
 
-impl Applier<'_> {
+impl<'a> Applier<'a> {
+    /// For a cgroup that is as the caller wants it.
+    pub fn new(places: Vec<Place<'a>>) -> Applier<'a> {
+        Applier { places, lenient: false, unmanaged: false, without: None, skipped: Vec::new() }
+    }
+
     /// Refuses what config.json wants refused, before anything is changed.
     fn check(&self, limits: &Limits) -> Result<()> {
         let Some(place) = self.places.iter().find(|place| place.hierarchy.is_v2()) else { return Ok(()) };
@@ -75,16 +90,36 @@ impl Applier<'_> {
             match self.limit(asked) {
                 // Nobody's cgroup: the caller has said that limits are not hull's affair.
                 Err(error) if self.unmanaged => self.skipped.push(error.to_string()),
-                Err(error) if self.lenient && not_permitted(error.raw_os_error()) => {
-                    return Err(error.hint("the cgroup is not delegated to this user"));
-                }
-                result => result?,
+                result => result.map_err(|error| self.explain(error))?,
             }
         }
         limits.asked.iter().try_for_each(|asked| self.check_partition(asked))
     }
 
-    fn limit(&mut self, asked: &Asked) -> Result<()> {
+    /// What an ordinary user should know about a limit that cannot be set.
+    fn explain(&mut self, error: Error) -> Error {
+        let missing = error.kind() == Kind::Unsupported;
+        match self.without.take().filter(|_| missing) {
+            Some(cause) => {
+                let (name, field) = (error.failed_object().unwrap_or("the"), error.config_field().unwrap_or_default());
+                cause
+                    .context(format!("cannot set {name} limit: container could not join or create cgroup"))
+                    .field(field)
+            }
+            None if !not_permitted(error.raw_os_error()) => error,
+            None if missing && self.is_of_a_users_systemd() => error.hint(OWN_CONTROLLERS),
+            None if self.lenient => error.hint(OWN_CGROUP),
+            None => error,
+        }
+    }
+
+    /// Whether the cgroup is below that of the unit user@UID.service, which an ordinary user's systemd manages.
+    fn is_of_a_users_systemd(&self) -> bool {
+        let is_instance = |part: std::path::Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b"user@");
+        self.places.iter().any(|place| place.hierarchy.path.components().any(is_instance))
+    }
+
+    fn limit(&self, asked: &Asked) -> Result<()> {
         let v1_name = v1::controller(&asked.setting);
         let of_v1 = v1_name.and_then(|name| self.places.iter().find(|place| place.hierarchy.has(name)));
         if let Some(place) = of_v1 {
@@ -123,8 +158,8 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Sets the device rules.
-    pub fn devices(&mut self, policy: &Policy) -> Result<()> {
+    /// Sets the device rules, be they `asked` for or what goes for every container.
+    pub fn devices(&mut self, policy: &Policy, asked: bool) -> Result<()> {
         let place = self.places.iter_mut().find(|place| place.hierarchy.has("devices"));
         let result = match place {
             Some(place) => devices_of_v1(place, policy),
@@ -137,15 +172,11 @@ impl Applier<'_> {
                 }
             },
         };
-        self.tolerate(result)
-    }
-
-    fn tolerate(&mut self, result: Result<()>) -> Result<()> {
         match result {
             Err(error)
                 if self.lenient && (error.kind() == Kind::Unsupported || not_permitted(error.raw_os_error())) =>
             {
-                self.skipped.push(error.to_string());
+                self.skipped.extend(asked.then(|| error.to_string()));
                 Ok(())
             }
             other => other,
@@ -200,6 +231,10 @@ fn enable(place: &Place<'_>, controller: &str) -> Result<()> {
         return Ok(());
     }
     for (above, below) in above(place.hierarchy) {
+        // A cgroup that passes it on already may be somebody else's.
+        if above.read("cgroup.subtree_control").is_ok_and(has) {
+            continue;
+        }
         if let Err(errno) = pass_on(&above, &below, &format!("+{controller}")) {
             let path = above.path().display();
             let what = format!(

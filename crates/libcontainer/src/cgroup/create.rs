@@ -1,6 +1,6 @@
 //! A container's cgroup in the making: directories, what must be in them before a process, and their removal on an error.
 
-use super::apply::{Applier, DEVICES, Place, enable_all, not_permitted};
+use super::apply::{Applier, DEVICES, OWN_CGROUP, Place, enable_all, not_permitted};
 use super::devices::Policy;
 use super::dir::{Dir, value_of};
 use super::layout::{memberships, own_memberships};
@@ -74,12 +74,12 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
     let limits = Limits::new(resources)?;
     let policy = Policy::new(&resources.devices)?;
     let wanted = Wanted { limits, policy, device_rules: !resources.devices.is_empty() };
-    if location.unit.is_some() {
-        let pending = Some(Box::new(Pending::new(wanted, options)?));
-        return Ok(Cgroup { pending, ..Cgroup::open(location) });
-    }
     let mut location = location.clone();
-    let mut skipped = Vec::new();
+    if let Some(unit) = &mut location.unit {
+        let pending = Some(Box::new(Pending::new(wanted, options, unit)?));
+        return Ok(Cgroup { pending, ..Cgroup::open(&location) });
+    }
+    let mut without = None;
     let mut made = Made::default();
     if location.hierarchies.is_empty() && !location.disabled && !options.rootless {
         return Err(Error::new(Kind::Unsupported, "no cgroup hierarchy is mounted at /sys/fs/cgroup")
@@ -95,7 +95,11 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
                 kept.push(Hierarchy { made: count, ..hierarchy });
             }
             Err(error) if options.rootless && not_permitted(error.raw_os_error()) => {
-                skipped.push(error.field("linux.cgroupsPath").to_string())
+                let error = error.hint(OWN_CGROUP);
+                if options.named {
+                    return Err(error.context("unable to apply cgroup configuration").field("linux.cgroupsPath"));
+                }
+                without.get_or_insert(error);
             }
             Err(error) => return Err(error.field("linux.cgroupsPath")),
         }
@@ -108,8 +112,12 @@ pub(super) fn create(location: &Location, resources: &Resources, options: &Optio
         .zip(new)
         .map(|(hierarchy, new)| Place { hierarchy, dir: Dir::at(&hierarchy.path), new })
         .collect();
-    let mut applier =
-        Applier { places, lenient: options.rootless || location.disabled, unmanaged: location.disabled, skipped };
+    let mut applier = Applier {
+        lenient: options.rootless || location.disabled,
+        unmanaged: location.disabled,
+        without,
+        ..Applier::new(places)
+    };
     if location.is_v2() {
         let path = &location.hierarchies[0].path;
         applier.places[0].dir = Dir::open(path).map_err(|errno| Dir::at(path).failed("open", "", errno))?;
@@ -133,7 +141,7 @@ fn furnish(applier: &mut Applier<'_>, wanted: &Wanted, options: &Options<'_>) ->
         inherit_cpuset(place.dir.path(), &place.hierarchy.mount, untouched)?;
     }
     if options.devices {
-        applier.devices(policy)?;
+        applier.devices(policy, *device_rules)?;
     } else if *device_rules {
         applier.skipped.push(format!("device rules cannot be set here ({DEVICES})"));
     }
@@ -157,7 +165,10 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     let Some(unit) = &location.unit else { return Ok(()) };
     let Some(pending) = &cgroup.pending else {
         let path = location.hierarchies.first().map(|h| h.path.as_path()).unwrap_or(Path::new(""));
-        return systemd::attach(unit, path, pid);
+        // systemd says in words that nobody may enter, and who calls us decides by the number.
+        let passes_on = || Dir::at(path).read("cgroup.subtree_control").is_ok_and(|names| !names.trim().is_empty());
+        return systemd::attach(unit, path, pid)
+            .map_err(|error| if passes_on() { error.errno(Errno::BUSY.raw_os_error()) } else { error });
     };
     pending.start(unit, &location, pid)?;
     let Some(pending) = cgroup.pending.take() else { return Ok(()) };
@@ -170,13 +181,12 @@ pub(super) fn admit(cgroup: &mut Cgroup, pid: i32) -> Result<()> {
     }
     let place = |hierarchy| Place { hierarchy, dir: Dir::at(&hierarchy.path), new: true };
     let places = location.hierarchies.iter().map(place).collect();
-    let lenient = pending.options.rootless;
-    let mut applier = Applier { places, lenient, unmanaged: false, skipped: Vec::new() };
+    let mut applier = Applier { lenient: pending.options.rootless, ..Applier::new(places) };
     furnish(&mut applier, &pending.wanted, &pending.options)?;
     systemd::enter_the_rest(&applier, pid)?;
     cgroup.skipped = applier.skipped;
     if let Some((subgroup, owner)) = &pending.below {
-        let below = cgroup.delegate(&subgroup.path, *owner).and_then(|below| below.move_down(pid));
+        let below = cgroup.delegate(&subgroup.path, *owner, pid);
         below.map_err(|error| error.field(subgroup.field.clone()))?;
     }
     made.keep();

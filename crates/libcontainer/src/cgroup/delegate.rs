@@ -5,74 +5,47 @@ use super::apply::enable_all;
 use super::dir::Dir;
 use super::{Cgroup, location, owner};
 use crate::error::{Error, Kind, Result};
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
-/// What the container's process needs to move down.
-#[derive(Debug)]
-pub struct Delegation {
-    /// `cgroup.procs` of the cgroup below, open for writing.
-    pub procs: OwnedFd,
-    /// `cgroup.subtree_control` of those above it, the container's first: to be written once the process has left.
-    pub subtree: Vec<OwnedFd>,
-    /// The controllers that the container's cgroup has.
-    pub controllers: Vec<String>,
-}
-
-impl Delegation {
-    /// Moves a process down; once it has left, the cgroups above pass their controllers on.
-    pub(super) fn move_down(&self, pid: i32) -> Result<()> {
-        let write = |file: &OwnedFd, text: String, what: &str| {
-            rustix::io::write(file, text.as_bytes()).map_err(|errno| Error::sys(what, errno))
-        };
-        write(&self.procs, pid.to_string(), "move the process to the cgroup below")?;
-        for subtree in &self.subtree {
-            for name in &self.controllers {
-                write(subtree, format!("+{name}"), &format!("pass on the controller {name:?}"))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Cgroup {
-    /// Makes the cgroup `path` below this one, owned by the host's user `owner`. It is removed with this one.
+    /// Makes the cgroup `path` below the one in which the process `pid` is, this one or one below it, owned by the host's user
+    /// `owner`, and moves the process there. Once it has left, the cgroups above pass their controllers on (cgroup-v2.rst, "no
+    /// internal processes"). What is made is removed with this one.
     ///
     /// # Errors
-    /// `Unsupported` where this one is not of version 2, or is systemd's to make and not there yet; what the kernel refuses.
-    pub fn delegate(&self, path: &str, owner: Option<u32>) -> Result<Delegation> {
-        let Some(hierarchy) = self.location.hierarchies.first().filter(|_| self.location.is_v2()) else {
+    /// `Unsupported` where this one is not of version 2; what the kernel refuses.
+    pub fn delegate(&self, path: &str, owner: Option<u32>, pid: i32) -> Result<()> {
+        let location = self.beside(pid)?.location;
+        let Some(hierarchy) = location.hierarchies.first().filter(|_| location.is_v2()) else {
             return Err(Error::new(Kind::Unsupported, "a cgroup can be delegated on cgroup v2 only"));
         };
-        if self.pending.is_some() {
-            let what = "a cgroup cannot be delegated below one that systemd makes";
-            return Err(Error::new(Kind::Unsupported, what).hint("run without --systemd-cgroup"));
-        }
         enable_all(hierarchy);
         let mut here = hierarchy.path.clone();
-        let dir = Dir::at(&here);
-        let controllers = dir
-            .read("cgroup.controllers")
-            .map_err(|errno| dir.failed("read", "cgroup.controllers", errno))?
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect();
-        let open =
-            |dir: &Dir, file: &str| dir.file(file, OFlags::WRONLY).map_err(|errno| dir.failed("open", file, errno));
-        let mut subtree = Vec::new();
+        let controllers = read_controllers(&Dir::at(&here))?;
+        let mut above = Vec::new();
         for part in &location::clean(path) {
-            subtree.push(open(&Dir::at(&here), "cgroup.subtree_control")?);
+            above.push(Dir::at(&here));
             here.push(part);
             match rustix::fs::mkdir(&here, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(Dir::at(&here).failed("mkdir", "", errno)),
             }
         }
-        let dir = Dir::at(&here);
+        let below = Dir::at(&here);
         if let Some(uid) = owner {
-            owner::hand_over(&dir, uid)?;
+            owner::hand_over(&below, uid)?;
         }
-        Ok(Delegation { procs: open(&dir, "cgroup.procs")?, subtree, controllers })
+        let write =
+            |dir: &Dir, file: &str, text: &str| dir.write(file, text).map_err(|errno| dir.failed("write", file, errno));
+        write(&below, "cgroup.procs", &pid.to_string())?;
+        above.iter().try_for_each(|dir| write(dir, "cgroup.subtree_control", &controllers))
     }
+}
+
+/// The controllers of a cgroup, as they are passed on.
+fn read_controllers(dir: &Dir) -> Result<String> {
+    const FILE: &str = "cgroup.controllers";
+    let text = dir.read(FILE).map_err(|errno| dir.failed("read", FILE, errno))?;
+    Ok(text.split_whitespace().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" "))
 }

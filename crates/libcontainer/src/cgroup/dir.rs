@@ -62,6 +62,13 @@ impl Dir {
         read_all(self.file(name, OFlags::RDONLY)?.as_fd())
     }
 
+    /// The one digit that a file holds.
+    pub fn read_digit(&self, name: &str) -> Io<u8> {
+        let mut digit = [0];
+        rustix::io::retry_on_intr(|| rustix::io::read(self.file(name, OFlags::RDONLY)?, &mut digit))?;
+        Ok(digit[0])
+    }
+
     /// Writes `value` in one write, as the kernel's cgroup files want it.
     pub fn write(&self, name: &str, value: &str) -> Io<()> {
         write_whole(self.file(name, OFlags::WRONLY)?.as_fd(), value)

@@ -41,8 +41,8 @@ impl Cgroup {
     pub fn frozen(&self) -> Result<bool> {
         let Ok((dir, v2)) = self.freezer() else { return Ok(false) };
         let file = if v2 { "cgroup.freeze" } else { "freezer.self_freezing" };
-        match dir.read(file) {
-            Ok(text) => Ok(text.trim() == "1"),
+        match dir.read_digit(file) {
+            Ok(digit) => Ok(digit == b'1'),
             Err(Errno::NOENT | Errno::NODEV) => Ok(false),
             Err(errno) => Err(dir.failed("read", file, errno)),
         }

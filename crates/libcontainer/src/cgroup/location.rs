@@ -14,7 +14,7 @@ pub enum Driver {
     /// hull itself, by the file system.
     Cgroupfs,
     /// systemd, asked over D-Bus: the system's instance, at `$DBUS_SYSTEM_BUS_ADDRESS` or where it always is; without
-    /// privileges the caller's own, at `$DBUS_SESSION_BUS_ADDRESS` or in `$XDG_RUNTIME_DIR`.
+    /// privileges the caller's own, at `$DBUS_SESSION_BUS_ADDRESS`, in `$XDG_RUNTIME_DIR` or in `/run/user/UID`.
     Systemd,
     /// Nobody: the container stays in its caller's cgroups (crun's `--cgroup-manager=disabled`).
     Disabled,

@@ -28,7 +28,6 @@ mod v1;
 mod v2;
 mod write;
 
-pub use delegate::Delegation;
 pub use layout::Layout;
 pub use location::{Driver, Hierarchy, Location};
 pub use oom::{OomEvent, OomEvents};
@@ -50,9 +49,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How a cgroup is made.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// The caller is an ordinary user, or root of a user namespace: what it is not permitted is left out and told
-    /// ([`Cgroup::limits_skipped`]) instead of an error.
+    /// The caller is an ordinary user, or root of a user namespace: what it is not permitted and the config does not ask for by name is
+    /// left out.
     pub rootless: bool,
+    /// The config names the cgroup: it is to be had, or an error.
+    pub named: bool,
     /// Whether device rules are set. In a user namespace the kernel refuses them.
     pub devices: bool,
     /// The user of the host who is to own the cgroup of version 2, for a container that manages its own below.
@@ -74,7 +75,7 @@ pub struct Subgroup {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { rootless: false, devices: true, owner: None, annotations: None, subgroup: None }
+        Options { rootless: false, named: false, devices: true, owner: None, annotations: None, subgroup: None }
     }
 }
 
@@ -88,8 +89,6 @@ pub struct Entry {
     pub procs: Vec<OwnedFd>,
     /// Neither will do: the new process waits at once, to be put in by [`Cgroup::admit`].
     pub by_admission: bool,
-    /// A cgroup below, to which it goes on.
-    pub delegation: Option<Delegation>,
 }
 
 /// A container's cgroup: one directory in each hierarchy.

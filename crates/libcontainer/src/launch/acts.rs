@@ -1,9 +1,10 @@
 //! What the parent does for a child that waits.
 
 use super::net_devices::{self, Moved};
-use super::{Launch, hook};
+use super::{Launch, hook, report};
 use crate::error::{Error, Result};
 use crate::plan::Act;
+use crate::spec::annotations;
 use crate::state::oci::State;
 use rustix::process::PidfdGetfdFlags;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,11 +29,17 @@ pub(super) fn perform(
         Act::Rlimit(resource, soft, hard) => crate::sys::process::set(pid, *resource, *soft, *hard).map_err(|errno| {
             Error::sys(format!("set limit {resource} to {soft}:{hard}"), errno).field("process.rlimits")
         }),
+        Act::Scheduler(policy, attr) => crate::sys::process::set_scheduler(pid, attr)
+            .map_err(|errno| report::policy_refused(policy, errno).field("process.scheduler")),
         Act::OomScoreAdj(value) => crate::proc::write(&format!("{pid}/oom_score_adj"), &value.to_string())
             .map_err(|error| error.field("process.oomScoreAdj")),
         Act::TimeOffsets(offsets) => crate::proc::write(&format!("{pid}/timens_offsets"), offsets)
             .map_err(|error| error.field("linux.timeOffsets")),
-        Act::Admission => (launch.admit)(pid),
+        Act::Admission => launch.group.as_mut().map_or(Ok(()), |group| group.admit(pid)),
+        Act::Delegation { path, owner } => launch.group.as_ref().map_or(Ok(()), |group| {
+            let field = |error: Error| error.field(annotations::field(annotations::DELEGATE_CGROUP));
+            group.delegate(path, *owner, pid).map_err(field)
+        }),
         Act::ClassOfService(group) => group.enter(pid),
         Act::IdMaps => super::id_maps::write(pid, launch.config, launch.host),
         Act::NetDevices(devices) => {

@@ -10,7 +10,7 @@ mod report;
 
 pub(crate) use report::start_failure;
 
-use crate::cgroup::Entry;
+use crate::cgroup::{Cgroup, Entry};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -49,11 +49,11 @@ pub(crate) struct Launch<'a> {
     /// The socket on which `start` is awaited.
     pub start_socket: Option<OwnedFd>,
     /// The container's init, for a process that joins it, and its pid.
-    pub init: Option<(OwnedFd, i32)>,
+    pub init: Option<(Option<OwnedFd>, i32)>,
     /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
     pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
-    /// Has the process with this pid put into its cgroup, where it waits for that.
-    pub admit: &'a mut dyn FnMut(i32) -> Result<()>,
+    /// The cgroup, for a process that waits to be put into it.
+    pub group: Option<&'a mut Cgroup>,
 }
 
 /// A child of this process that has become a container's process, or waits to.
@@ -86,6 +86,10 @@ impl Launched {
 /// Performs `plan`. On an error there is no child left.
 pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Launched> {
     let (ours, theirs) = socket::pair().map_err(|errno| Error::sys("make a socket pair", errno))?;
+    let forks = plan.steps.iter().any(|step| matches!(step.op, hull_init::op::Op::Fork { .. }));
+    if forks {
+        socket::ask_for_senders(ours.as_fd()).map_err(|errno| Error::sys("ask who speaks", errno))?;
+    }
     let slots = open::all(plan, &mut launch, theirs)?;
     let file = plan.lay_out(&slots.numbers);
     let program = program::sealed(&file)?;
@@ -93,7 +97,6 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     keep.push(program.as_raw_fd());
     let number = |number: usize| CString::new(number.to_string()).unwrap_or_default();
     let place = [number(program.as_raw_fd() as usize), number(program::PLAN_AT), number(file.len())];
-    let forks = plan.steps.iter().any(|step| matches!(step.op, hull_init::op::Op::Fork { .. }));
     let spawned = spawn(&Spawn {
         namespaces: plan.clone,
         cgroup: launch.cgroup.clone_into.as_ref().map(|fd| fd.as_fd()),
@@ -113,7 +116,7 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
-    let mut conversation = Conversation { plan, launch, sync: ours, told: false, forks, devices: None };
+    let mut conversation = Conversation { plan, launch, sync: ours, told: false, forks, reached: 0, devices: None };
     let held = conversation.hold(&mut child);
     let waits = held.map_err(|error| net_devices::give_back(&mut conversation.devices, error))?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
@@ -136,10 +139,26 @@ impl Guard {
         self.pidfd.take()
     }
 
-    /// Takes the place of the child that forked `pid` and has left.
+    /// Takes the place of the child that forked `pid` and has left. Whoever traces the new process or takes its end of the
+    /// conversation can speak in its place, but has not this process for a parent.
     fn become_child(&mut self, pid: i32) -> Result<()> {
         let failed = |errno| Error::sys(format!("open a pidfd of process {pid}"), errno);
-        let known = Pid::from_raw(pid).ok_or_else(|| failed(Errno::SRCH))?;
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let known = Pid::from_raw(pid).filter(|pid| {
+            let found = rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(*pid), look));
+            found.is_ok()
+        });
+        let Some(known) = known else {
+            // What has made it is in this group, be it still there or not.
+            if let Some(first) = Pid::from_raw(self.pid) {
+                let _ = rustix::process::kill_process_group(first, Signal::KILL);
+            }
+            self.bury_group();
+            return Err(Error::new(
+                Kind::System,
+                "somebody else speaks for the process that was to join the container",
+            ));
+        };
         let pidfd = rustix::process::pidfd_open(known, PidfdFlags::empty()).map_err(|errno| {
             let _ = rustix::process::kill_process(known, Signal::KILL); // a child of ours: until it is reaped the pid is its own
             let _ = rustix::process::waitpid(Some(known), WaitOptions::empty());
@@ -189,6 +208,8 @@ struct Conversation<'a> {
     told: bool,
     /// The child will leave its place to another, and has not yet.
     forks: bool,
+    /// The first step at which the child may wait: none comes twice, whoever says so.
+    reached: u32,
     /// What has moved from the host into the container so far.
     devices: Option<net_devices::Moved>,
 }
@@ -198,17 +219,18 @@ impl Conversation<'_> {
     fn hold(&mut self, child: &mut Guard) -> Result<bool> {
         let mut buffer = [0u8; size_of::<wire::Message>() + wire::TEXT];
         loop {
-            let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.sync, &mut buffer))
+            let (length, sender) = rustix::io::retry_on_intr(|| socket::receive(self.sync.as_fd(), &mut buffer))
                 .map_err(|errno| Error::sys("hear from the container's init", errno))?;
             let Some(message) = report::message(buffer.get(..length).unwrap_or_default()) else {
                 return self.silence(child);
             };
             match message.head.kind {
-                wire::FORKED => {
+                wire::FORKED if self.forks => {
                     self.forks = false;
-                    child.become_child(message.head.value)?;
+                    child.become_child(sender)?;
                 }
-                wire::REACHED => {
+                wire::REACHED if message.head.step >= self.reached => {
+                    self.reached = message.head.step.saturating_add(1);
                     // As long as it forks, it is not yet the process to be known.
                     if !self.forks {
                         self.tell(child)?;
@@ -220,7 +242,8 @@ impl Conversation<'_> {
                     self.tell(child)?;
                     return Ok(true);
                 }
-                _ => return Err(report::failure(self.plan, self.launch.program, &message)),
+                wire::FAILED => return Err(report::failure(self.plan, self.launch.program, &message)),
+                _ => return Err(Error::new(Kind::System, "the container's init says what it has not to say")),
             }
         }
     }

@@ -66,21 +66,17 @@ fn one(open: &Open, launch: &mut Launch<'_>) -> Result<OwnedFd> {
         }
         OpenWhat::Output { path } => super::hook::output(path).map_err(failed),
         OpenWhat::Procfs => crate::proc::open(),
-        OpenWhat::CopiedTmpfs { from, params, attrs } => super::copy_up::tmpfs(launch.rootfs, from, params, *attrs),
-        OpenWhat::CgroupProcs(_) | OpenWhat::DelegatedProcs | OpenWhat::DelegatedSubtree(_) => {
-            let delegation = launch.cgroup.delegation.as_ref();
-            let fd = match &open.what {
-                OpenWhat::CgroupProcs(n) => launch.cgroup.procs.get(usize::from(*n)),
-                OpenWhat::DelegatedSubtree(n) => delegation.and_then(|below| below.subtree.get(usize::from(*n))),
-                _ => delegation.map(|below| &below.procs),
-            };
+        OpenWhat::CopiedTmpfs { from, params, attrs } => super::copy_up::tmpfs(launch.rootfs, from, params, *attrs)
+            .map_err(|error| error.context(open.origin.what.clone())),
+        OpenWhat::CgroupProcs(n) => {
+            let fd = launch.cgroup.procs.get(usize::from(*n));
             fd.ok_or_else(missing)?.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
         }
         OpenWhat::StartSocket => launch.start_socket.take().ok_or_else(missing),
         OpenWhat::ConsoleSocket => launch.console.take().ok_or_else(missing),
         OpenWhat::InitPidfd => {
-            let (init, _) = launch.init.as_ref().ok_or_else(missing)?;
-            init.try_clone().map_err(|error| Error::io(open.origin.what.clone(), &error))
+            let (pidfd, _) = launch.init.as_mut().ok_or_else(missing)?;
+            pidfd.take().ok_or_else(missing)
         }
     }
 }

@@ -1,9 +1,15 @@
 //! What went wrong in the child, in words: the step's origin, the kernel's reason, the engine's fixed phrases.
 
+use crate::config::Process;
 use crate::error::{Error, Kind};
 use crate::plan::{Origin, Plan};
+use crate::spec::annotations::MOUNT_CONTEXT_TYPES;
 use hull_init::op::Op;
 use hull_init::wire::{self, Message};
+use rustix::io::Errno;
+
+/// EACCES is never the kernel's own answer to a new user namespace.
+const NO_USER_NAMESPACES: &str = "a security module does not let this program make user namespaces: AppArmor wants a profile of it with a rule \"userns\"";
 
 /// A message of the child with the text behind it.
 pub(super) struct Received<'a> {
@@ -22,29 +28,39 @@ pub(super) fn message(bytes: &[u8]) -> Option<Received<'_>> {
 /// The failure of a step.
 pub(super) fn failure(plan: &Plan, program: &str, message: &Received<'_>) -> Error {
     let origin = plan.origins.get(message.head.step as usize).cloned().unwrap_or_default();
-    step_failure(&origin, program, message)
+    let labelled = plan.origins.iter().any(|origin| origin.field == "process.selinuxLabel");
+    step_failure(&origin, &Program { name: program, labelled }, message)
         .step(format!("{} {}", message.head.step, Op::name(message.head.code as u16)))
         .context("unable to start container process")
 }
 
 /// The failure of a step after the barrier, as `start` hears of it: from the message alone.
-pub(crate) fn start_failure(bytes: &[u8], program: &str) -> Option<Error> {
+pub(crate) fn start_failure(bytes: &[u8], process: Option<&Process>) -> Option<Error> {
     let message = message(bytes).filter(|message| message.head.kind == wire::FAILED)?;
     let what = match message.text {
         "" => Op::name(message.head.code as u16).to_owned(),
         text => text.to_owned(),
     };
     let origin = Origin { field: "".into(), what: what.into() };
-    Some(step_failure(&origin, program, &message).context("unable to start container process"))
+    let labelled = process.is_some_and(|process| process.selinux_label.as_ref().is_some_and(|label| !label.is_empty()));
+    let program = Program { name: process.map_or("", crate::runtime::program_of), labelled };
+    Some(step_failure(&origin, &program, &message).context("unable to start container process"))
 }
 
-fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error {
+/// What is known of the program that an exec is of.
+struct Program<'a> {
+    name: &'a str,
+    /// It was to have an SELinux label.
+    labelled: bool,
+}
+
+fn step_failure(origin: &Origin, program: &Program<'_>, message: &Received<'_>) -> Error {
     let errno = message.head.value;
     let words = crate::error::errno_words(errno);
     let is = |op: Op| u32::from(op.code()) == message.head.code;
     let null = hull_init::op::Addr(0);
     let error = if is(Op::Find { candidates: null }) || is(Op::Exec { candidates: null, argv: null, envp: null }) {
-        return exec_failure(program, errno, message.head.extra != 0).field(origin.field.clone());
+        return exec_failure(program, errno, message.head.extra != 0).field("process.args");
     } else if is(Op::Hook { spec: null }) {
         let reason = match message.head.extra {
             0 => words,
@@ -64,20 +80,40 @@ fn step_failure(origin: &Origin, program: &str, message: &Received<'_>) -> Error
             error = error.object(message.text);
         }
         match (errno, message.text) {
-            (libc::EPERM, _) if origin.what.contains("\"SCHED_DEADLINE\"") => error
-                .hint("with linux.resources.cpu.cpus this process scheduler can't be used together with AllowedCPUs"),
+            (libc::EPERM, _) if origin.what.contains(DEADLINE) => error.hint(NO_DEADLINE),
             (libc::ELOOP | libc::ENOTDIR, _)
                 if origin.what.starts_with("mount \"proc\"") || origin.what.starts_with("mount \"sysfs\"") =>
             {
                 error.hint("it must be mounted on ordinary directory")
             }
+            (libc::EACCES, _) if is(Op::Fork { namespaces: 0 }) => error.hint(NO_USER_NAMESPACES),
             (libc::ENOENT, _) if origin.field == "process.apparmorProfile" => {
                 error.hint("the profile is not loaded into the kernel: apparmor_parser loads one")
             }
+            (libc::EACCES | libc::EPERM, _) if origin.field == "process.apparmorProfile" => error
+                .hint("the runtime is confined itself, and its own profile has no change_profile rule for this one"),
+            (libc::EINVAL, _) if origin.field == "process.selinuxLabel" => {
+                error.hint("the loaded SELinux policy does not know the label")
+            }
+            (libc::EINVAL, option) if MOUNT_CONTEXT_TYPES.contains(&option) => error.hint(
+                "the loaded SELinux policy does not know the label (linux.mountLabel), or the mount has its own too",
+            ),
             _ => error,
         }
     };
     if origin.field.is_empty() { error } else { error.field(origin.field.clone()) }
+}
+
+const DEADLINE: &str = "\"SCHED_DEADLINE\"";
+const NO_DEADLINE: &str =
+    "with linux.resources.cpu.cpus this process scheduler can't be used together with AllowedCPUs";
+
+/// The same where the parent sets the policy.
+pub(super) fn policy_refused(policy: &str, errno: Errno) -> Error {
+    let what = crate::plan::set_policy(policy);
+    let hint = errno == Errno::PERM && what.contains(DEADLINE);
+    let error = Error::sys(what, errno).context("unable to start container process");
+    if hint { error.hint(NO_DEADLINE) } else { error }
 }
 
 /// `name` is what [`hull_init::op::HookSpec::name`] is: the field and the path.
@@ -91,7 +127,8 @@ fn hook_failure(name: &str, reason: &str) -> Error {
 }
 
 /// What engines look for when a program cannot be run: the words of Go's os/exec.
-fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
+fn exec_failure(program: &Program<'_>, errno: i32, is_there: bool) -> Error {
+    let Program { name: program, labelled } = *program;
     let what = match errno {
         libc::ENOENT if is_there => {
             return Error::new(Kind::Program, format!("exec {program}: no such file or directory"))
@@ -99,7 +136,15 @@ fn exec_failure(program: &str, errno: i32, is_there: bool) -> Error {
         }
         libc::ENOENT if !program.contains('/') => format!("exec: {program:?}: executable file not found in $PATH"),
         libc::ENOENT => format!("exec: {program:?}: stat {program}: no such file or directory"),
-        _ => return Error::new(Kind::Program, format!("exec: {program:?}")).errno(errno),
+        _ => {
+            let error = Error::new(Kind::Program, format!("exec: {program:?}")).errno(errno);
+            return match errno {
+                libc::EACCES | libc::EPERM if labelled => error.hint(
+                    "SELinux may not let it run with its label (process.selinuxLabel): the kernel's log or the audit's says so",
+                ),
+                _ => error,
+            };
+        }
     };
     Error::new(Kind::Program, what)
 }
@@ -111,6 +156,9 @@ pub(super) fn clone_failure(error: Error, plan: &Plan, into_cgroup: bool) -> Err
     match error.raw_os_error() {
         Some(libc::EPERM) if plan.clone & libc::CLONE_NEWUSER as u64 == 0 && plan.clone != 0 => {
             error.field("linux.namespaces").hint("without privileges a container needs a user namespace")
+        }
+        Some(libc::EACCES) if plan.clone & libc::CLONE_NEWUSER as u64 != 0 => {
+            error.field("linux.namespaces").hint(NO_USER_NAMESPACES)
         }
         Some(libc::ENOSPC | libc::EUSERS) => {
             error.field("linux.namespaces").hint("the limit of namespaces is reached (/proc/sys/user/max_*_namespaces)")

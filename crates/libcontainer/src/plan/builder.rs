@@ -186,11 +186,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The host's procfs where a step of this plan has needed it.
-    pub fn procfs_if_open(&self) -> Option<Slot> {
-        self.procfs
-    }
-
     /// A step without a result.
     pub fn step(&mut self, origin: Origin, op: Op) {
         self.push(origin, op, Slot::NONE, [0, 0]);
@@ -289,7 +284,7 @@ impl<'a> Builder<'a> {
 
     /// Whether the parent can make detached mounts for the child.
     pub fn parent_may_mount(&self) -> bool {
-        self.input.host.has_cap(names::CAP_SYS_ADMIN)
+        self.input.host.owns_mounts && self.input.host.has_cap(names::CAP_SYS_ADMIN)
     }
 
     /// Whether the parent should clone what the child will mount: the root of a user namespace may not reach it. Elsewhere the
@@ -302,6 +297,14 @@ impl<'a> Builder<'a> {
     pub fn may_make_nodes(&self) -> bool {
         let host = self.input.host;
         !self.has_namespace("user") && !host.in_user_namespace && host.has_cap(names::CAP_MKNOD)
+    }
+
+    /// The procfs or sysfs of this plan that a path is in, and the rest of the path, if nothing else is mounted on the way.
+    pub fn own_kernel_file_system<'p>(&self, path: &'p str) -> Option<(Slot, &'p str)> {
+        let (top, slot) = self.kernel_file_systems.iter().find(|(top, _)| is_below(path, top) && path != top)?;
+        let between = |mounted: &String| mounted != top && is_below(path, mounted) && is_below(mounted, top);
+        let rest = path.get(top.len() + 1..)?;
+        (!self.mounted.iter().any(between)).then_some((*slot, rest))
     }
 
     /// Whether the config gives the container a namespace of this kind, new or joined.

@@ -65,13 +65,20 @@ fn capability_names(mask: u64) -> impl Iterator<Item = &'static str> {
 /// CAP_SYS_ADMIN only if the filter needs it.
 pub(super) fn regain(b: &mut Builder<'_>) {
     let sets = sets(b);
-    let filter_needs = filter_needs_privilege(b);
-    let changed_user = b.input.process.user.uid != 0;
-    if !(b.input.launch.barrier || changed_user && filter_needs) {
+    if !is_regained(b) {
         return;
     }
-    let extra = if filter_needs { SYS_ADMIN } else { 0 };
+    let extra = if filter_needs_privilege(b) { SYS_ADMIN } else { 0 };
     set(b, sets.effective | extra, sets.permitted | extra, sets.inheritable);
+}
+
+/// Whether [`regain`] sets them.
+fn is_regained(b: &Builder<'_>) -> bool {
+    let filter_needs = filter_needs_privilege(b);
+    let changed_user = b.input.process.user.uid != 0;
+    // Inside nothing more than that may be there to be taken.
+    let inside = super::seccomp::is_loaded_inside(b);
+    b.input.launch.barrier || filter_needs && (changed_user || inside)
 }
 
 /// Without no_new_privs a filter can only be loaded by a process with CAP_SYS_ADMIN.
@@ -95,9 +102,21 @@ pub(super) fn settle_after_filter(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The same for an exec whose filter is loaded before it goes into the container's pid namespace.
+pub(super) fn settle_outside(b: &mut Builder<'_>) -> Result<()> {
+    if super::seccomp::is_loaded_inside(b) { Ok(()) } else { settle_after_filter(b) }
+}
+
+/// And after.
+pub(super) fn settle_inside(b: &mut Builder<'_>) -> Result<()> {
+    if super::seccomp::is_loaded_inside(b) { settle_after_filter(b) } else { Ok(()) }
+}
+
 fn settle(b: &mut Builder<'_>) {
     let sets = sets(b);
-    set(b, sets.effective, sets.permitted, sets.inheritable);
+    if !is_regained(b) || filter_needs_privilege(b) {
+        set(b, sets.effective, sets.permitted, sets.inheritable);
+    }
     let ambient = b.input.process.capabilities.as_ref().map_or(0, |named| names::capability_mask(&named.ambient));
     for name in capability_names(ambient & !(sets.permitted & sets.inheritable)) {
         let why = "it is not both permitted and inheritable (process.capabilities.ambient)";

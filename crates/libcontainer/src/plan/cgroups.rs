@@ -1,8 +1,9 @@
 //! How the process gets into its cgroups and sees them: joining, the cgroup namespace, and mounts of type cgroup.
 
 use super::builder::{Arg, Builder, Origin, origin};
-use super::mounts::Target;
+use super::mounts::{self, Target};
 use super::{Act, MountAttr, OpenWhat};
+use crate::cgroup::owner;
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
 use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, LINK_KEEP, Op, PARAM_FLAG, PARAM_STRING, Slot};
@@ -34,18 +35,17 @@ pub(super) fn join(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Goes on to the cgroup that the container manages itself, of which the root of its view is then the parent; once the process has left, the
-/// cgroups above can pass their controllers on (cgroup-v2.rst, "no internal processes").
+/// Has the parent move the process on to the cgroup that the container manages itself, of which the root of its view is
+/// then the parent.
 fn move_down(b: &mut Builder<'_>) {
-    let Some((levels, controllers)) = &b.input.cgroup.delegation else { return };
-    let why = |what: String| origin(annotations::field(annotations::DELEGATE_CGROUP), what);
-    let procs = b.open(OpenWhat::DelegatedProcs, why("open cgroup.procs".into()));
-    write(b, procs, why("move to the delegated cgroup".into()), "0");
-    for level in 0..*levels {
-        let subtree = b.open(OpenWhat::DelegatedSubtree(level), why("open cgroup.subtree_control".into()));
-        for name in controllers {
-            write(b, subtree, why(format!("pass on the controller {name:?}")), &format!("+{name}"));
-        }
+    if b.input.launch.join != 0 {
+        return;
+    }
+    if let Some(path) = annotations::asked(b.input.config, annotations::DELEGATE_CGROUP) {
+        let owner = owner::host_uid(b.input.config, 0);
+        let act = Act::Delegation { path: path.to_owned(), owner };
+        let why = origin(annotations::field(annotations::DELEGATE_CGROUP), "wait for the delegated cgroup");
+        b.meet(why, point::DELEGATION, [act]);
     }
 }
 
@@ -103,7 +103,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
     let attrs = attrs_of(target);
     let kind = b.string("tmpfs");
-    let params = b.bytes(b"\x01mode\x00755\x00");
+    let params = mounts::own_tmpfs(b, "mode", "755")?;
     let top = b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs: attrs & !RDONLY });
     target.attach(b, top);
     let own_view = b.has_namespace("cgroup");

@@ -90,10 +90,14 @@ fn act_text(act: &Act) -> String {
     match act {
         Act::RuntimeHooks => "runs the prestart and createRuntime hooks".into(),
         Act::Rlimit(resource, soft, hard) => format!("sets limit {resource} to {soft}:{hard}"),
+        Act::Scheduler(policy, _) => format!("sets the scheduling policy {policy:?}"),
         Act::SeccompListener => "sends the listener to linux.seccomp.listenerPath".into(),
         Act::TimeOffsets(_) => "writes the clock offsets".into(),
         Act::IdMaps => "writes the id maps".into(),
         Act::Admission => "has systemd make the cgroup around the process".into(),
+        Act::Delegation { path, .. } => {
+            format!("moves it to the cgroup {path:?} below, and has those above pass their controllers on")
+        }
         Act::ClassOfService(group) => format!("puts it into {group}"),
         Act::NetDevices(devices) => {
             let one = |device: &NetDevice| match &device.name {

@@ -36,8 +36,8 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     let enter = origin("process.cwd", format!("chdir to cwd ({:?}) set in config.json", process.cwd));
     // As root first: it may enter where the user may not. Where even root may not (a FUSE file system of the
     // user's), the user tries again below; a step that has been done already does nothing then.
-    // The change of root has left the process at `/`.
-    let at_root = inside(&process.cwd).is_empty() && b.input.launch.join == 0;
+    // The change of root has left the process at `/`, as setns(2) does that joins a mount namespace.
+    let at_root = inside(&process.cwd).is_empty();
     if !at_root {
         b.step_skipping(enter.clone(), Op::Chdir { path: cwd }, [if uid == 0 { 0 } else { libc::EACCES }, 0]);
     }
@@ -46,8 +46,12 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
     }
     groups(b)?;
     let same = |id: u64| [Arg::Value(id); 3];
-    b.call(origin("process.user.gid", format!("become group {gid}")), libc::SYS_setresgid, &same(gid));
-    b.call(origin("process.user.uid", format!("become user {uid}")), libc::SYS_setresuid, &same(uid));
+    if !has_always_been(b, user.gid, b.input.host.real_ids.1, b.input.host.egid) {
+        b.call(origin("process.user.gid", format!("become group {gid}")), libc::SYS_setresgid, &same(gid));
+    }
+    if !has_always_been(b, user.uid, b.input.host.real_ids.0, b.input.host.euid) {
+        b.call(origin("process.user.uid", format!("become user {uid}")), libc::SYS_setresuid, &same(uid));
+    }
     super::caps::regain(b);
     if uid != 0 && !at_root {
         b.step(enter, Op::Chdir { path: cwd });
@@ -60,6 +64,12 @@ pub(super) fn become_user(b: &mut Builder<'_>) -> Result<()> {
         None => {}
     }
     Ok(())
+}
+
+/// Whether an id is the caller's, real and effective, in the same user namespace: it is the process's then, for the exec of hull-init has
+/// made the saved one and that of the file system the effective one (execve(2), credentials(7)).
+fn has_always_been(b: &Builder<'_>, id: u32, real: u32, effective: u32) -> bool {
+    !super::namespaces::has_user_namespace(b) && (id, id) == (real, effective)
 }
 
 /// The supplementary groups are always set, to none if there are none: the caller's must not come along.

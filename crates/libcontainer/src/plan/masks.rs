@@ -1,6 +1,7 @@
 //! Masked and read-only paths.
 
-use super::builder::{Builder, inside, is_below, origin};
+use super::builder::{Builder, inside, origin};
+use super::mounts;
 use crate::error::{Error, Result};
 use hull_init::op::{Addr, Op, Slot};
 use std::collections::BTreeSet;
@@ -33,7 +34,7 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
     let null = b.step_to_slot(why(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
     // One inode is the root's: nothing can ever be in it.
     let kind = b.string("tmpfs");
-    let params = b.bytes(b"\x01nr_inodes\x001\x00");
+    let params = mounts::own_tmpfs(b, "nr_inodes", "1")?;
     let attrs = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
     let dir = b.step_to_slot(why(), Op::Filesystem { kind, params, attrs });
     seen.clear();
@@ -49,12 +50,7 @@ pub(super) fn all(b: &mut Builder<'_>) -> Result<()> {
 
 /// Where a path is best looked for: from the procfs or sysfs of this plan that it is in, else from the root.
 fn place(b: &mut Builder<'_>, path: &str) -> (Slot, Addr, bool) {
-    let kernels = b.kernel_file_systems.iter().find(|(top, _)| is_below(path, top) && path != top);
-    let own = kernels.filter(|(top, _)| {
-        let between = |mounted: &String| mounted != top && is_below(path, mounted) && is_below(mounted, top);
-        !b.mounted.iter().any(between)
-    });
-    match own.map(|(top, slot)| (*slot, path[top.len() + 1..].to_owned())) {
+    match b.own_kernel_file_system(path) {
         Some((slot, rest)) => (slot, b.string(rest), true),
         None => (b.root, b.string(path), false),
     }

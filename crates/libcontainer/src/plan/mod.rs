@@ -4,6 +4,7 @@
 //! anything. What has to be opened is listed in [`Plan::opens`], what the parent does while the child waits in
 //! [`Plan::acts`]; what the child does is [`Plan::steps`], in order. `INIT` and `EXEC` are that order at a glance.
 
+mod apparmor;
 mod builder;
 mod caps;
 mod cgroups;
@@ -32,6 +33,7 @@ pub use explain::Explanation;
 pub(crate) use namespaces::setgroups_denied;
 pub(crate) use net_devices::FIELD as NET_DEVICES;
 pub use net_devices::NetDevice;
+pub(crate) use sched::set_policy;
 
 use crate::config::{Config, Process};
 use crate::error::Result;
@@ -71,9 +73,6 @@ pub struct Cgroups {
     pub procs: u16,
     /// The process waits for its parent to have it put in, by systemd.
     pub by_admission: bool,
-    /// The cgroup below, to which the process goes on: how many cgroups are above it from the container's on, and the
-    /// controllers these are to pass on.
-    pub delegation: Option<(u16, Vec<String>)>,
     /// Whether /sys/fs/cgroup is a pure cgroup2.
     pub unified: bool,
     /// v1: the directory name below /sys/fs/cgroup (`cpu`, `cpu,cpuacct`, `systemd`) and the container's directory there.
@@ -151,10 +150,6 @@ pub enum OpenWhat {
     },
     /// The n-th `cgroup.procs` of the container.
     CgroupProcs(u16),
-    /// `cgroup.procs` of the cgroup that the container manages itself.
-    DelegatedProcs,
-    /// `cgroup.subtree_control` of the n-th cgroup above that one, from the container's on.
-    DelegatedSubtree(u16),
     /// The socket on which `start` is awaited.
     StartSocket,
     /// The socket that gets the terminal's master.
@@ -200,6 +195,8 @@ pub enum Act {
     Rlimit(u32, u64, u64),
     /// Sends the seccomp listener to `linux.seccomp.listenerPath`.
     SeccompListener,
+    /// Sets the child's scheduling policy: (its name, `struct sched_attr`).
+    Scheduler(String, Vec<u8>),
     /// Sets the child's oom_score_adj.
     OomScoreAdj(i64),
     /// Writes the id maps of the child: it has just made its user namespace.
@@ -208,6 +205,13 @@ pub enum Act {
     TimeOffsets(String),
     /// Has the child put into its cgroup.
     Admission,
+    /// Moves the child on to a cgroup below its own, of which this user of the host is the owner.
+    Delegation {
+        /// Counted from the child's cgroup.
+        path: String,
+        /// None where that is the host's root.
+        owner: Option<u32>,
+    },
     /// Writes the child into its class of service.
     ClassOfService(crate::resctrl::Group),
     /// Moves devices of the host's network namespace into the child's.
@@ -227,6 +231,7 @@ const INIT: &[Pass] = &[
     ("class of service", rdt::join),
     ("session", namespaces::session),
     ("network devices", net_devices::all),
+    ("keys' label", lsm::key_label),
     ("keyring", identity::keyring),
     ("rootfs", rootfs::attach),
     ("mounts", mounts::all),
@@ -240,6 +245,7 @@ const INIT: &[Pass] = &[
     ("sysctl", sysctl::all),
     ("scheduling", sched::all),
     ("rlimits", rlimits::all),
+    ("AppArmor", apparmor::profile),
     ("security label", lsm::label),
     ("bounding set", caps::bound),
     ("user", identity::become_user),
@@ -255,30 +261,39 @@ const INIT: &[Pass] = &[
 ];
 
 /// The passes of a process that joins a container.
+///
+/// The container's processes see it from "pid namespace" on, and one that has CAP_SYS_PTRACE over it can then steer it and take its
+/// descriptors. So by then it has become what it is to be; what is left to do needs no right that its program will not have.
+/// One exception: a filter that would not let it go on ([`seccomp::load_inside`]).
 const EXEC: &[Pass] = &[
     ("cpu affinity", sched::initial_affinity),
     ("admission", cgroups::wait_for_admission),
     ("cgroups", cgroups::join),
     ("cpu affinity", sched::reset_affinity),
     ("oom score", sched::oom_score),
+    ("AppArmor", apparmor::profile),
     ("security label", lsm::label),
-    ("host's procfs", namespaces::leave_procfs),
+    ("keys' label", lsm::key_label),
     ("namespaces", namespaces::follow),
-    ("class of service", rdt::join),
     ("rootfs", rootfs::follow),
-    ("session", namespaces::session),
     ("keyring", identity::keyring),
     ("console", console::exec),
+    ("descriptors", program::strip),
     ("scheduling", sched::exec),
-    ("rlimits", rlimits::all),
+    ("rlimits", rlimits::exec),
     ("bounding set", caps::bound),
     ("user", identity::become_user),
-    ("program", program::find),
-    ("listener", seccomp::early),
     ("capabilities", caps::settle_before_filter),
-    ("descriptors", program::close),
-    ("filter", seccomp::load),
-    ("capabilities", caps::settle_after_filter),
+    ("filter", seccomp::load_outside),
+    ("capabilities", caps::settle_outside),
+    ("pid namespace", namespaces::go_inside),
+    ("class of service", rdt::join),
+    ("session", namespaces::session),
+    ("terminal", console::control),
+    ("scheduling", sched::inside),
+    ("rlimits", rlimits::inside),
+    ("filter", seccomp::load_inside),
+    ("capabilities", caps::settle_inside),
     ("exec", program::exec),
 ];
 

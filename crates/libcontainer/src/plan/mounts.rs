@@ -7,8 +7,8 @@ use crate::config::{IdMapping, Mount};
 use crate::error::{Error, Kind, Result};
 use crate::spec::annotations;
 use hull_init::op::{
-    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, ATTACH_PROCFS, LINK_REFUSE,
-    Op, PARAM_FLAG, PARAM_STRING, Slot,
+    ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, ATTACH_OWN, ATTACH_PROCFS,
+    Bytes, LINK_REFUSE, Op, PARAM_FLAG, PARAM_STRING, Slot,
 };
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,10 @@ impl Target<'_> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let (root, place, flags) = match b.fresh.get(parent) {
             Some(dir) => (*dir, name, self.flags | ATTACH_FRESH),
-            None => (b.root, path.as_str(), self.flags),
+            None => match b.own_kernel_file_system(&path) {
+                Some((dir, rest)) if self.flags == ATTACH_DIRECTORY => (dir, rest, self.flags | ATTACH_OWN),
+                _ => (b.root, path.as_str(), self.flags),
+            },
         };
         let place = b.string(place);
         b.step(self.origin(), Op::Attach { tree, root, path: place, flags });
@@ -281,6 +284,10 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
         return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
     }
     let params = params_of(b, mount, kind, target)?;
+    let mut why = target.origin();
+    if let Some((_, label)) = label(b, kind)? {
+        why.what = format!("{} with the label {label:?} of linux.mountLabel", why.what).into();
+    }
     let is_dev = inside(&mount.destination) == "dev";
     let readonly_later =
         is_dev && (target.options.attr_set | target.options.rec_attr_set) & libc::MOUNT_ATTR_RDONLY != 0;
@@ -292,7 +299,7 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
             return Err(Error::new(Kind::Unsupported, what).field(format!("{}.options", target.field)));
         }
         let from = inside(&mount.destination);
-        let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, target.origin());
+        let tree = b.open(OpenWhat::CopiedTmpfs { from, params, attrs }, why);
         target.attach(b, tree);
         return Ok(());
     }
@@ -302,8 +309,11 @@ fn file_system(b: &mut Builder<'_>, mount: &Mount, target: &Target<'_>) -> Resul
     } else {
         let (kind, params) = (b.string(kind), encode(&params));
         let params = b.bytes(&params);
-        b.step_to_slot(target.origin(), Op::Filesystem { kind, params, attrs })
+        b.step_to_slot(why, Op::Filesystem { kind, params, attrs })
     };
+    if kind == "mqueue" {
+        lsm::label_root(b, tree, || target.origin())?;
+    }
     target.attach(b, tree);
     if is_tmpfs {
         b.fresh.insert(inside(&mount.destination), tree);
@@ -335,11 +345,20 @@ fn params_of(b: &Builder<'_>, mount: &Mount, kind: &str, target: &Target<'_>) ->
     Ok(params)
 }
 
-/// The label of a new file system of this kind, and the option that sets it: proc and sysfs have labels of their own.
+/// The label of a new file system of this kind, and the option that sets it: proc and sysfs have labels of their own, and an
+/// mqueue of a user namespace does not take the option ([`lsm::label_root`]).
 pub(super) fn label<'a>(b: &Builder<'a>, kind: &str) -> Result<Option<(&'a str, &'a str)>> {
     let option = || annotations::asked(b.input.config, annotations::MOUNT_CONTEXT_TYPE);
     let label = lsm::mount_label(b)?.filter(|_| !matches!(kind, "proc" | "sysfs" | "mqueue"));
     Ok(label.map(|label| (option().unwrap_or(annotations::MOUNT_CONTEXT_TYPES[0]), label)))
+}
+
+/// The parameters of a tmpfs that no mount of the config is: one option, and the label.
+pub(super) fn own_tmpfs(b: &mut Builder<'_>, key: &str, value: &str) -> Result<Bytes> {
+    let label = label(b, "tmpfs")?;
+    let params: Vec<_> =
+        [(key, value)].into_iter().chain(label).map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).collect();
+    Ok(b.bytes(&encode(&params)))
 }
 
 fn encode(params: &[(String, Option<String>)]) -> Vec<u8> {

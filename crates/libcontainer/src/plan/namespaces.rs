@@ -8,11 +8,12 @@ use crate::host::Host;
 use crate::spec::{names, sysctl_namespace};
 use hull_init::op::{Op, Slot};
 use hull_init::wire::point;
-use libc::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, EPERM};
+use libc::{CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, EPERM};
 
 const USER: u64 = CLONE_NEWUSER as u64;
 const PID: u64 = CLONE_NEWPID as u64;
 const CGROUP: u64 = CLONE_NEWCGROUP as u64;
+const IPC: u64 = CLONE_NEWIPC as u64;
 const TIME: u64 = CLONE_NEWTIME as u64;
 
 /// Makes and joins the config's namespaces.
@@ -23,8 +24,14 @@ const TIME: u64 = CLONE_NEWTIME as u64;
 /// the new user namespace owns them. That clone is hull-init's own: had the process executed a program since, without being
 /// a user of its namespace yet, it would have lost its capabilities there.
 ///
+/// The ipc namespace comes once the process is root of its user namespace: the root of /dev/mqueue belongs to who makes it.
 /// The cgroup namespace comes later ([`super::cgroups::join`]): its root is the cgroup of the process that makes it. So
 /// does the time namespace, for its offsets.
+///
+/// In a pid namespace that others share the process is seen, with all its rights, from here on: a procfs is the pid namespace's of who
+/// makes it, and the hooks are told the pid that stays. Its memory is not dumpable and belongs to the host's user namespace, so that
+/// ptrace(2) needs CAP_SYS_PTRACE there: a container without a user namespace that has this capability can take over who joins its
+/// pid namespace, as it can whoever is in the host's if it has that. An exec is not seen so early: [`go_inside`].
 pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
     let mut fresh = 0;
     let mut joins: Vec<(u64, Slot, usize)> = Vec::new();
@@ -60,14 +67,19 @@ pub(super) fn enter(b: &mut Builder<'_>) -> Result<()> {
         if fresh & USER != 0 {
             dumpable(b, true);
         }
-        if at_once != 0 || joins.iter().any(|join| join.0 == PID) {
-            fork(b, at_once);
+        let with_user = at_once & !IPC;
+        if with_user != 0 || joins.iter().any(|join| join.0 == PID) {
+            fork(b, with_user);
         }
         if fresh & USER != 0 {
             b.meet(origin("linux.uidMappings", "wait for the id maps"), point::NAMESPACES, [Act::IdMaps]);
             dumpable(b, false);
         }
         become_namespace_root(b);
+        if fresh & IPC != 0 {
+            let why = origin("linux.namespaces", "make an ipc namespace");
+            b.call(why, libc::SYS_unshare, &[Arg::Value(IPC)]);
+        }
     }
     if fresh & TIME != 0 {
         time(b);
@@ -184,16 +196,7 @@ pub(super) fn names(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Closes the host's procfs before the process can be seen in the container, whose root may have the right to look at
-/// the descriptors of others (CAP_SYS_PTRACE), and find the host's root in this one (CVE-2016-9962).
-pub(super) fn leave_procfs(b: &mut Builder<'_>) -> Result<()> {
-    if let Some(proc) = b.procfs_if_open() {
-        b.call(origin("", "close the host's /proc"), libc::SYS_close, &[Arg::Fd(proc)]);
-    }
-    Ok(())
-}
-
-/// An exec joins all namespaces of the container's init at once, by its pidfd.
+/// An exec joins all namespaces of the container's init at once, by its pidfd. The pid namespace has its next child only.
 pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
     let kinds = b.input.launch.join;
     if kinds == 0 {
@@ -201,9 +204,6 @@ pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
     }
     let namespace = b.open(OpenWhat::InitPidfd, origin("", "open the container's init"));
     b.step(origin("linux.namespaces", "join the container's namespaces"), Op::Join { namespace, kinds });
-    if kinds & PID != 0 {
-        fork(b, 0);
-    }
     if kinds & USER != 0 {
         become_namespace_root(b);
     }
@@ -213,14 +213,30 @@ pub(super) fn follow(b: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Goes on in the container's pid namespace.
+pub(super) fn go_inside(b: &mut Builder<'_>) -> Result<()> {
+    if goes_inside(b) {
+        fork(b, 0);
+    }
+    Ok(())
+}
+
+/// Whether the process of an exec is seen in the container only from [`go_inside`] on.
+pub(super) fn goes_inside(b: &Builder<'_>) -> bool {
+    b.input.launch.join & PID != 0
+}
+
 /// Whether the container has ids of its own.
 pub(super) fn has_user_namespace(b: &Builder<'_>) -> bool {
     b.has_namespace("user")
 }
 
-/// Whether the gid map is one that a caller without CAP_SETGID may write itself: its own group alone, with
-/// setgroups(2) denied in the namespace for good (user_namespaces(7), CVE-2014-8989).
+/// Whether setgroups(2) is denied to the container: as it is to the caller already, or because the gid map is one that a caller without
+/// CAP_SETGID may write itself, its own group alone, at the price of that (user_namespaces(7), CVE-2014-8989).
 pub(crate) fn setgroups_denied(host: &Host, config: &Config) -> bool {
+    if host.setgroups_denied {
+        return true;
+    }
     let own = |map: &IdMapping| map.size == 1 && map.host_id == host.egid;
     let linux = &config.linux;
     linux.namespaces.iter().any(|n| n.kind == "user")

@@ -23,7 +23,7 @@ pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
     if b.input.launch.barrier {
         let listener = b.open(OpenWhat::StartSocket, origin("", "open the start socket"));
         let [stdout, stderr] = super::hooks::outputs(b, &b.input.config.hooks.start_container);
-        let op = Op::Barrier { listener, keep: 3 + b.input.launch.preserve_fds, stdout, stderr };
+        let op = Op::Barrier { listener, keep: inherited(b), stdout, stderr };
         b.step(origin("", "wait for start"), op);
     }
     Ok(())
@@ -31,11 +31,24 @@ pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
 
 /// Everything but what the program inherits is closed by the exec.
 pub(super) fn close(b: &mut Builder<'_>) -> Result<()> {
-    let first = 3 + u64::from(b.input.launch.preserve_fds);
+    let first = u64::from(inherited(b));
     let flags = Arg::Value(libc::CLOSE_RANGE_CLOEXEC.into());
     let args = [Arg::Value(first), Arg::Value(u32::MAX.into()), flags];
     b.call(origin("", "mark descriptors for closing"), libc::SYS_close_range, &args);
     Ok(())
+}
+
+/// An exec leaves them behind as soon as it needs none any more: in the container's pid namespace others may have the right to look at
+/// them, and would find the host's root in one of its procfs (CVE-2016-9962).
+pub(super) fn strip(b: &mut Builder<'_>) -> Result<()> {
+    let keep = inherited(b);
+    b.step(origin("", "close all descriptors that are not the program's"), Op::Strip { keep });
+    Ok(())
+}
+
+/// The number behind the descriptors that the program inherits.
+pub(super) fn inherited(b: &Builder<'_>) -> u32 {
+    3 + b.input.launch.preserve_fds
 }
 
 /// And then there is only the program; of a config without one no container is started.

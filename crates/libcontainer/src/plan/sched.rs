@@ -54,10 +54,10 @@ pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
     if b.input.launch.join != 0 {
         affinity(b, |affinity| affinity.last.as_deref(), "process.execCPUAffinity.final")?;
     }
-    if let Some(scheduler) = &b.input.process.scheduler {
+    if let Some(scheduler) = b.input.process.scheduler.as_ref().filter(|one| !is_set_inside(b, one)) {
         let attr = sched_attr(scheduler)?;
         let attr = b.bytes(&attr);
-        let why = origin("process.scheduler", format!("set the scheduling policy {:?}", scheduler.policy));
+        let why = origin("process.scheduler", set_policy(&scheduler.policy));
         b.call(why, libc::SYS_sched_setattr, &[Arg::Value(0), Arg::Addr(attr.at), Arg::Value(0)]);
     }
     if let Some(priority) = &b.input.process.io_priority {
@@ -69,6 +69,28 @@ pub(super) fn exec(b: &mut Builder<'_>) -> Result<()> {
         b.call(why, libc::SYS_ioprio_set, &[Arg::Value(IOPRIO_WHO_PROCESS), Arg::Value(0), Arg::Value(value)]);
     }
     Ok(())
+}
+
+/// What a process that goes into a pid namespace by a fork cannot bring along is set by the parent, for the process itself has
+/// no right to it by then.
+pub(super) fn inside(b: &mut Builder<'_>) -> Result<()> {
+    if let Some(scheduler) = b.input.process.scheduler.as_ref().filter(|one| is_set_inside(b, one)) {
+        let act = Act::Scheduler(scheduler.policy.clone(), sched_attr(scheduler)?);
+        b.meet(origin("process.scheduler", "wait for the scheduling policy"), point::RLIMITS, [act]);
+    }
+    Ok(())
+}
+
+/// sched(7): no process with a deadline forks, and of one with SCHED_FLAG_RESET_ON_FORK the policy ends there.
+fn is_set_inside(b: &Builder<'_>, scheduler: &Scheduler) -> bool {
+    let ends =
+        scheduler.policy == "SCHED_DEADLINE" || scheduler.flags.iter().any(|flag| flag == "SCHED_FLAG_RESET_ON_FORK");
+    super::namespaces::goes_inside(b) && ends
+}
+
+/// What a failure to set it says.
+pub(crate) fn set_policy(policy: &str) -> String {
+    format!("set the scheduling policy {policy:?}")
 }
 
 /// Before the process is in the container's cpuset: `execCPUAffinity.initial`.

@@ -20,6 +20,14 @@ pub const IF_EQUAL: u16 = 0x15;
 pub const IF_GREATER: u16 = 0x25;
 /// `BPF_JMP | BPF_JSET | BPF_K`: if any of the bits is set.
 pub const IF_BITS: u16 = 0x45;
+/// `BPF_JMP | BPF_JGE | BPF_K`, unsigned.
+pub const IF_NOT_LESS: u16 = 0x35;
+/// `BPF_LD | BPF_MEM`: a word of the scratch memory into the accumulator.
+pub const RECALL: u16 = 0x60;
+/// `BPF_ST`: the accumulator into the scratch memory.
+pub const STORE: u16 = 0x02;
+/// `BPF_ALU | BPF_AND | BPF_K`.
+pub const AND: u16 = 0x54;
 /// `BPF_RET | BPF_K`.
 pub const RETURN: u16 = 0x06;
 

@@ -18,10 +18,12 @@ mod ffi;
 pub mod names;
 mod notify;
 mod rules;
+mod verdict;
 
 pub use ffi::version;
 pub use notify::deliver;
 pub use rules::check;
+pub use verdict::Call;
 
 use crate::{Result, config};
 use std::fmt;

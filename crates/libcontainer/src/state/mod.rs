@@ -10,7 +10,7 @@
 //!
 //! # What a kill at any instant leaves
 //!
-//! A container's directory is made and locked under a name of its own (`@new-PID-N`) and only then renamed to its id:
+//! A container's directory is made and locked under a name of its own (`@new-TIME-N`) and only then renamed to its id:
 //! it appears locked, and two creators of one id cannot both succeed. So a reader finds one of these:
 //!
 //! | found | meaning | what a verb does |
@@ -54,6 +54,10 @@ const UNBORN: &str = "@new-";
 /// How a directory of a container is opened.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What an ordinary user can do who may not make the root directory.
+const OWN_ROOT: &str =
+    "an ordinary user needs a directory of their own: XDG_RUNTIME_DIR, which a login sets, or --root";
+
 /// The containers below one root directory.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -86,14 +90,17 @@ impl Store {
         let path = self.path(id);
         loop {
             let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-            let unborn = self.root.join(format!("{UNBORN}{}-{serial}", std::process::id()));
+            // The time alone nearly always makes the name one of its own, and costs no system call.
+            let time = crate::sys::process::since_boot().as_nanos();
+            let unborn = self.root.join(format!("{UNBORN}{time}-{serial}"));
             match rustix::fs::mkdir(&unborn, Mode::RWXU) {
                 Ok(()) => {}
-                Err(Errno::EXIST) => continue, // made by a killed process which had our pid, or has it in another namespace
+                Err(Errno::EXIST) => continue, // made by another process in the same instant, or in that of an earlier boot
                 Err(Errno::NOENT) => {
                     self.make_root()?;
                     continue;
                 }
+                Err(Errno::ACCESS) => return Err(failed("make", &unborn, Errno::ACCESS).hint(OWN_ROOT)),
                 Err(errno) => return Err(failed("make", &unborn, errno)),
             }
             match self.bear(&unborn, &path) {
@@ -129,11 +136,11 @@ impl Store {
     }
 
     fn make_root(&self) -> Result<()> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.root)
-            .map_err(|error| Error::io(format!("make directory {:?}", self.root), &error))
+        let failed = |error: &std::io::Error| Error::io(format!("make directory {:?}", self.root), error);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => failed(&error).hint(OWN_ROOT),
+            _ => failed(&error),
+        })
     }
 
     /// Opens a container for a change, and waits for as long as another process holds its lock: the whole of a

@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod clone;
+pub mod lsm;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

@@ -13,6 +13,24 @@ pub fn set(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
     if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
+/// sched_setattr(2) of another process; `attr` is a `struct sched_attr`.
+pub fn set_scheduler(pid: i32, attr: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads as many bytes as the first word of `attr` says, which its maker has put there.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, attr.as_ptr(), 0) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// The calling thread's ids, real and effective, of user and group: getresuid(2), getresgid(2).
+pub fn ids() -> [(u32, u32); 2] {
+    let (mut user, mut group) = ([0; 3], [0; 3]);
+    // SAFETY: memory for three numbers each; such a call cannot fail.
+    unsafe {
+        libc::getresuid(&raw mut user[0], &raw mut user[1], &raw mut user[2]);
+        libc::getresgid(&raw mut group[0], &raw mut group[1], &raw mut group[2]);
+    }
+    [user, group].map(|[real, effective, _]| (real, effective))
+}
+
 /// pidfd_send_signal(2) with any signal number, real-time ones included.
 pub fn signal(pidfd: std::os::fd::BorrowedFd<'_>, signal: i32) -> Result<()> {
     use std::os::fd::AsRawFd;

@@ -13,6 +13,35 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
 }
 
+/// Has the kernel tell with each message who sent it ([`receive`]): SO_PASSCRED in unix(7).
+pub fn ask_for_senders(socket: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::sockopt::set_socket_passcred(socket, true)
+}
+
+/// A message, and the pid of its sender as this process sees it, 0 where it sees none.
+pub fn receive(socket: BorrowedFd<'_>, message: &mut [u8]) -> Result<(usize, i32)> {
+    // rustix has no SCM_CREDENTIALS of a sender outside of one's own pid namespace, whose pid is 0.
+    let mut control = [0usize; 8];
+    let mut part = libc::iovec { iov_base: message.as_mut_ptr().cast(), iov_len: message.len() };
+    // SAFETY: msghdr is numbers and pointers, for which zeroes are values.
+    let mut head: libc::msghdr = unsafe { std::mem::zeroed() };
+    (head.msg_iov, head.msg_iovlen) = (&raw mut part, 1);
+    (head.msg_control, head.msg_controllen) = (control.as_mut_ptr().cast(), size_of_val(&control) as _);
+    // SAFETY: `head` describes the message and the control buffer, both of which are borrowed for the call.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut head, libc::MSG_CMSG_CLOEXEC) };
+    let length = usize::try_from(length).map_err(|_| super::mount::last_errno())?;
+    // SAFETY: the kernel has filled `head` in, and what CMSG_FIRSTHDR finds lies in the control buffer.
+    let pid = unsafe {
+        match libc::CMSG_FIRSTHDR(&raw const head).as_ref() {
+            Some(part) if (part.cmsg_level, part.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                libc::CMSG_DATA(part).cast::<libc::ucred>().read_unaligned().pid
+            }
+            _ => 0,
+        }
+    };
+    Ok((length, pid))
+}
+
 /// A connection to the socket at `path`.
 pub fn connect(path: &Path, kind: SocketType) -> Result<OwnedFd> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;

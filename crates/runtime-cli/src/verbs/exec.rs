@@ -7,8 +7,8 @@ use crate::failure::{Failure, Outcome};
 use crate::foreground::Foreground;
 use crate::globals::Globals;
 use crate::launch::{self, CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS};
+use libcontainer::Exec;
 use libcontainer::config::Process;
-use libcontainer::{Exec, Status};
 use std::path::Path;
 
 /// The exit code for a process that was not run, where any other is the process's own.
@@ -64,15 +64,6 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
 
 fn exec(globals: &Globals, given: &Given) -> Outcome {
     let container = globals.container(given)?;
-    let ignore_paused = given.is("ignore-paused");
-    match container.status()? {
-        Status::Stopped => return Err(Failure::new("cannot exec in a stopped container")),
-        Status::Paused if !ignore_paused => {
-            let text = "cannot exec in a paused container (use --ignore-paused to override)";
-            return Err(Failure::new(text));
-        }
-        _ => {}
-    }
     let process = match given.path("process") {
         Some(file) => read(file)?,
         None => exec_process::from_options(container.config(), given)?,
@@ -82,7 +73,7 @@ fn exec(globals: &Globals, given: &Given) -> Outcome {
     let mut exec = Exec {
         launch: launch::launch(globals, given, process.terminal, detach)?,
         cgroup: given.texts("cgroup").map(str::to_owned).collect(),
-        ignore_paused,
+        ignore_paused: given.is("ignore-paused"),
     };
     if detach {
         container.exec(&process, exec)?.abandon();
@@ -91,7 +82,10 @@ fn exec(globals: &Globals, given: &Given) -> Outcome {
     let mut foreground = Foreground::begin(process.terminal, false)?;
     exec.launch.console = foreground.console();
     let child = container.exec(&process, exec)?;
-    foreground.attend(child, globals.log)
+    let ended = foreground.attend(child, globals.log);
+    // The terminal is itself again; the rest of the foreground ends with the process.
+    std::mem::forget(foreground);
+    ended
 }
 
 /// The process in a JSON file.

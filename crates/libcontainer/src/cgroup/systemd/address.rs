@@ -37,14 +37,37 @@ pub(crate) fn of_system(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Addr
     }
 }
 
-/// The sockets of a user's own instance: `$DBUS_SESSION_BUS_ADDRESS`, and those in `$XDG_RUNTIME_DIR`.
-pub(crate) fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Address> {
+/// The sockets of the instance of the user `uid`: `$DBUS_SESSION_BUS_ADDRESS`, and those in `$XDG_RUNTIME_DIR` and where that is
+/// for every user, since neither sudo(8) nor cron(8) sets the variables.
+pub(crate) fn of_user(variable: impl Fn(&str) -> Option<OsString>, uid: u32) -> Vec<Address> {
     let mut all = variable("DBUS_SESSION_BUS_ADDRESS").map(|text| listed(text.as_bytes())).unwrap_or_default();
-    if let Some(directory) = variable("XDG_RUNTIME_DIR").filter(|text| !text.is_empty()) {
-        all.extend(around(Path::new(&directory), "bus"));
+    let named = variable("XDG_RUNTIME_DIR").filter(|text| !text.is_empty()).map(PathBuf::from);
+    for directory in named.into_iter().chain([format!("/run/user/{uid}").into()]) {
+        for address in around(&directory, "bus") {
+            if !all.contains(&address) {
+                all.push(address);
+            }
+        }
     }
-    all.dedup();
     all
+}
+
+/// The caller's user id as the system's services know it: in a user namespace, what it stands for outside.
+pub(crate) fn own_uid() -> u32 {
+    let uid = rustix::process::geteuid().as_raw();
+    std::fs::read_to_string("/proc/self/uid_map").ok().and_then(|map| outside(uid, &map)).unwrap_or(uid)
+}
+
+/// The id for which `uid` stands by a map of user_namespaces(7).
+fn outside(uid: u32, map: &str) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (Some(Ok(first)), Some(Ok(there)), Some(Ok(size))) = (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return None;
+        };
+        uid.checked_sub(first).filter(|nth| *nth < size).and_then(|nth| there.checked_add(nth))
+    })
 }
 
 fn around(directory: &Path, bus: &str) -> Vec<Address> {
@@ -110,7 +133,17 @@ mod tests {
             "XDG_RUNTIME_DIR" => Some("/run/user/7".into()),
             _ => None,
         };
-        assert_eq!(shown(of_user(login)), ["/run/user/7/bus", "/run/user/7/systemd/private (systemd)"]);
-        assert_eq!(shown(of_user(|_| None)), [] as [&str; 0]);
+        let of_login = ["/run/user/7/bus", "/run/user/7/systemd/private (systemd)"];
+        assert_eq!(shown(of_user(login, 7)), of_login);
+        assert_eq!(shown(of_user(|_| None, 7)), of_login, "without a login's environment");
+        let elsewhere = |name: &str| (name == "XDG_RUNTIME_DIR").then(|| "/x".into());
+        assert_eq!(shown(of_user(elsewhere, 7))[..2], ["/x/bus", "/x/systemd/private (systemd)"]);
+    }
+
+    #[test]
+    fn an_id_outside_of_a_user_namespace() {
+        let map = "         0       1000          1\n         1     100000      65536\n";
+        assert_eq!([0, 1, 65536, 65537].map(|uid| outside(uid, map)), [Some(1000), Some(100_000), Some(165_535), None]);
+        assert_eq!(outside(5, "0 0 4294967295"), Some(5));
     }
 }

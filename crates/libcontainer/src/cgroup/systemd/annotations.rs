@@ -37,6 +37,11 @@ pub(super) fn properties(annotations: &Map<String>) -> Result<Vec<Property>> {
     .collect()
 }
 
+/// Whether `annotations` have a say in what becomes of the unit after a failure.
+pub(super) fn set_collect_mode(annotations: &Map<String>) -> bool {
+    annotations.keys().any(|key| key.strip_prefix(PREFIX) == Some("CollectMode"))
+}
+
 fn property(name: &str, text: &str) -> std::result::Result<Property, String> {
     if name.len() < 3 || !name.bytes().all(|b| b.is_ascii_alphabetic()) {
         return Err(format!("{name:?} is no name of a property: three letters or more"));

@@ -55,6 +55,8 @@ pub(crate) struct Bus {
     read: Vec<u8>,
     signals: VecDeque<Message>,
     serial: u32,
+    /// The calls that nobody waits for the answers to, and their methods.
+    told: Vec<(u32, &'static str)>,
 }
 
 impl Bus {
@@ -72,7 +74,7 @@ impl Bus {
             match connected {
                 Ok(socket) => {
                     let (read, signals) = (Vec::new(), VecDeque::new());
-                    let mut bus = Bus { socket, address: address.clone(), read, signals, serial: 0 };
+                    let mut bus = Bus { socket, address: address.clone(), read, signals, serial: 0, told: Vec::new() };
                     bus.greet()?;
                     return Ok(bus);
                 }
@@ -104,19 +106,23 @@ impl Bus {
                 return Err(self.broken(&format!("it refuses us: {said}")));
             }
         }
-        if self.address.bus {
-            let hello = self.call(&DBUS, "Hello", Vec::new());
-            hello.map_err(|failure| failure.into_error("say hello to the bus"))?;
-        }
-        Ok(())
+        if self.address.bus { self.tell("Hello", Vec::new()) } else { Ok(()) }
     }
 
     /// Asks the bus to pass signals on. Without a bus in between they come by themselves.
     pub fn listen(&mut self, rule: &str) -> std::result::Result<(), Failure> {
         match self.address.bus {
-            true => self.call(&DBUS, "AddMatch", vec![Value::text(rule)]).map(drop),
+            true => self.tell("AddMatch", vec![Value::text(rule)]).map_err(Failure::Lost),
             false => Ok(()),
         }
+    }
+
+    /// Calls a method of the bus, which does all in its order: the next call need not wait for the answer. It is looked at when it
+    /// comes.
+    fn tell(&mut self, method: &'static str, body: Vec<Value>) -> Result<()> {
+        let serial = self.send_call(&DBUS, method, body, Instant::now() + PATIENCE)?;
+        self.told.push((serial, method));
+        Ok(())
     }
 
     /// Calls a method and waits for what it returns.
@@ -127,6 +133,29 @@ impl Bus {
         body: Vec<Value>,
     ) -> std::result::Result<Vec<Value>, Failure> {
         let deadline = Instant::now() + PATIENCE;
+        let serial = self.send_call(object, method, body, deadline).map_err(Failure::Lost)?;
+        loop {
+            let message = self.message(deadline).map_err(Failure::Lost)?;
+            match message.kind {
+                Kind::Reply if message.reply_to == serial => return Ok(message.body),
+                Kind::Error if message.reply_to == serial => return Err(refusal(message)),
+                Kind::Signal => self.signals.push_back(message),
+                Kind::Error => self.hear_of_told(message)?,
+                _ => {}
+            }
+        }
+    }
+
+    /// What was called without waiting has been refused.
+    fn hear_of_told(&self, message: Message) -> std::result::Result<(), Failure> {
+        match self.told.iter().find(|(serial, _)| *serial == message.reply_to) {
+            Some((_, method)) => Err(Failure::Lost(refusal(message).into_error(format!("call {method} of the bus")))),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a call and tells its number.
+    fn send_call(&mut self, object: &Object<'_>, method: &str, body: Vec<Value>, deadline: Instant) -> Result<u32> {
         self.serial += 1;
         let call = Message {
             serial: self.serial,
@@ -137,19 +166,7 @@ impl Bus {
             body,
             ..Message::new(Kind::Call)
         };
-        self.send(&call.to_bytes(), deadline).map_err(Failure::Lost)?;
-        loop {
-            let message = self.message(deadline).map_err(Failure::Lost)?;
-            match message.kind {
-                Kind::Reply if message.reply_to == self.serial => return Ok(message.body),
-                Kind::Error if message.reply_to == self.serial => {
-                    let text = message.body.first().and_then(Value::as_text).unwrap_or_default().to_owned();
-                    return Err(Failure::Refused { name: message.error, text });
-                }
-                Kind::Signal => self.signals.push_back(message),
-                _ => {}
-            }
-        }
+        self.send(&call.to_bytes(), deadline).map(|()| self.serial)
     }
 
     /// Waits for a signal that `wanted` makes something of, those that came during calls first.
@@ -221,6 +238,12 @@ impl Bus {
         let what = format!("cannot talk to systemd at \"{}\": {why}", self.address);
         Error::new(ErrorKind::System, what).object(self.address.to_string())
     }
+}
+
+/// What an error message says.
+fn refusal(message: Message) -> Failure {
+    let text = message.body.first().and_then(Value::as_text).unwrap_or_default().to_owned();
+    Failure::Refused { name: message.error, text }
 }
 
 /// Whom a call is for.

@@ -1,6 +1,6 @@
 //! systemd as the manager of units: org.freedesktop.systemd1(5), as much of it as a container needs.
 
-use super::address::{Address, of_system, of_user};
+use super::address::{Address, of_system, of_user, own_uid};
 use super::bus::{Bus, Failure, Object};
 use super::message::Message;
 use super::properties::Property;
@@ -30,11 +30,10 @@ impl Manager {
     /// `Unsupported` if it cannot be reached, with the socket.
     pub fn connect(user: bool) -> Result<Manager> {
         let variable = |name: &str| std::env::var_os(name);
-        let addresses = if user { of_user(variable) } else { of_system(variable) };
-        let hint = match (user, addresses.is_empty()) {
-            (true, true) => "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set: is this a login session?",
-            (true, false) => "the user's own instance of systemd is needed: is this a login session?",
-            (false, _) => "is systemd running here? Without --systemd-cgroup hull makes cgroups itself",
+        let addresses = if user { of_user(variable, own_uid()) } else { of_system(variable) };
+        let hint = match user {
+            true => "the user's own instance of systemd is needed: log in, or have root call `loginctl enable-linger`",
+            false => "is systemd running here? Without --systemd-cgroup hull makes cgroups itself",
         };
         Manager::at(&addresses).map_err(|error| error.field(FIELD).hint(hint))
     }
@@ -71,18 +70,21 @@ impl Manager {
         Ok(())
     }
 
-    /// Stops a unit, waits until it is gone, and makes systemd forget it if it has failed. That there is none is fine.
+    /// Stops a unit and waits until it is gone. One that systemd has `kept` after a failure is forgotten. That there is none is fine.
     ///
     /// # Errors
     /// `System` with systemd's words.
-    pub fn stop(&mut self, unit: &str) -> Result<()> {
+    pub fn stop(&mut self, unit: &str, kept: bool) -> Result<()> {
         let what = || format!("stop the systemd unit {unit:?}");
         self.hear_jobs().map_err(|failure| failure.into_error(what()))?;
         match self.bus.call(&MANAGER, "StopUnit", vec![Value::text(unit), Value::text("replace")]) {
             // What the job has come to matters to nobody: the processes are gone already.
             Ok(job) => drop(self.job_result(&job).map_err(|error| error.context(what()))?),
-            Err(failure) if failure.is("NoSuchUnit") => {}
+            Err(failure) if failure.is("NoSuchUnit") => return Ok(()),
             Err(failure) => return Err(failure.into_error(what()).object(unit)),
+        }
+        if !kept {
+            return Ok(());
         }
         match self.reset_failed(unit) {
             Err(failure) if !failure.is("NoSuchUnit") => Err(failure.into_error(what()).object(unit)),

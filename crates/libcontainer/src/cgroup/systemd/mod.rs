@@ -16,6 +16,7 @@ mod gvariant;
 mod manager;
 mod message;
 pub(super) mod properties;
+mod unified;
 mod unit;
 pub(super) mod value;
 
@@ -39,9 +40,6 @@ use properties::{Property, of_v1, of_v2};
 use std::path::{Path, PathBuf};
 use value::Value;
 
-/// The first release of systemd to which a weight of 0 means `cpu.idle`.
-const KNOWS_IDLE: u32 = 252;
-
 /// A scope that will be made when its first process is there.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -57,7 +55,8 @@ impl Pending {
     ///
     /// # Errors
     /// `InvalidSpec` with the annotation at fault.
-    pub fn new(wanted: Wanted, options: &Options<'_>) -> Result<Pending> {
+    pub fn new(wanted: Wanted, options: &Options<'_>, unit: &mut Unit) -> Result<Pending> {
+        unit.kept = options.annotations.is_some_and(annotations::set_collect_mode);
         let annotated = options.annotations.map(annotations::properties).transpose()?.unwrap_or_default();
         let below = options.subgroup.clone().map(|subgroup| (subgroup, options.owner));
         let owner = options.owner.filter(|_| below.is_none());
@@ -88,10 +87,10 @@ impl Pending {
             yes("TasksAccounting"),
         ];
         let Wanted { limits, policy, .. } = &self.wanted;
+        properties.extend(self.annotated.iter().cloned());
+        // The config's resources come last: what it says twice is what the cgroup's files get.
         properties.extend(limit_properties(location, limits, true, &mut manager)?);
         properties.extend(device_properties(location, policy)?);
-        properties.extend(properties::oom_policy(limits));
-        properties.extend(self.annotated.iter().cloned());
         manager.start(&unit.name, &properties)
     }
 }
@@ -156,7 +155,7 @@ pub(super) fn update(unit: &Unit, location: &Location, limits: &mut Limits, poli
 /// `System` for what systemd refuses.
 pub(super) fn stop(unit: &Unit) -> Result<()> {
     match Manager::connect(unit.user) {
-        Ok(mut manager) => manager.stop(&unit.name),
+        Ok(mut manager) => manager.stop(&unit.name, unit.kept),
         Err(error) if error.kind() == Kind::Unsupported => Ok(()),
         Err(error) => Err(error),
     }
@@ -167,9 +166,14 @@ pub(super) fn stop(unit: &Unit) -> Result<()> {
 /// # Errors
 /// `System` for what systemd refuses.
 pub(super) fn attach(unit: &Unit, path: &Path, pid: i32) -> Result<()> {
-    let below: PathBuf = path.components().skip_while(|part| part.as_os_str() != unit.name.as_str()).skip(1).collect();
     let pid = u32::try_from(pid).unwrap_or_default();
-    Manager::connect(unit.user)?.attach(&unit.name, &below.to_string_lossy(), pid)
+    Manager::connect(unit.user)?.attach(&unit.name, &below_scope(unit, path), pid)
+}
+
+/// A cgroup as systemd wants it told: from the scope on, beginning with a slash; nothing for the scope itself.
+fn below_scope(unit: &Unit, path: &Path) -> String {
+    let inner = path.components().skip_while(|part| part.as_os_str() != unit.name.as_str()).skip(1);
+    inner.map(|part| format!("/{}", part.as_os_str().display())).collect()
 }
 
 /// Version 1 has hierarchies that systemd does not manage, and those of which it makes no use for this unit: the process
@@ -190,8 +194,10 @@ fn limit_properties(location: &Location, limits: &Limits, new: bool, manager: &m
     if !location.is_v2() {
         return Ok(of_v1(limits, stands));
     }
-    let knows_idle = properties::asks_for_idle(limits) && manager.version()? >= KNOWS_IDLE;
-    of_v2(limits, stands, knows_idle)
+    let release = if unified::depend_on_release(limits) { manager.version()? } else { 0 };
+    let mut properties = of_v2(limits, stands, release)?;
+    properties.extend(unified::oom_policy(limits, release).filter(|_| new));
+    Ok(properties)
 }
 
 /// Completes a quota without a period, or the other way round, by what stands.

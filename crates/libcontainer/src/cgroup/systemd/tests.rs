@@ -8,6 +8,7 @@ use super::manager::Manager;
 use super::message::{Kind, Message};
 use super::properties::Property;
 use super::value::Value;
+use super::{Unit, below_scope};
 use crate::error;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -149,12 +150,11 @@ fn a_scope_comes_and_goes() {
         manager.set(SCOPE, &[]).unwrap();
         manager.attach(SCOPE, "", 9).unwrap();
         assert_eq!(manager.version().unwrap(), 257);
-        manager.stop(SCOPE).unwrap();
-        assert_eq!(
-            fake.called(),
-            ["SetUnitProperties", "Ping", "AttachProcessesToUnit", "Get", "StopUnit", "ResetFailedUnit"],
-            "one listens for jobs once"
-        );
+        manager.stop(SCOPE, false).unwrap();
+        let calls = ["SetUnitProperties", "Ping", "AttachProcessesToUnit", "Get", "StopUnit"];
+        assert_eq!(fake.called(), calls, "one listens for jobs once");
+        manager.stop(SCOPE, true).unwrap();
+        assert_eq!(fake.called(), ["StopUnit", "ResetFailedUnit"], "systemd keeps it after a failure");
     }
 }
 
@@ -193,8 +193,8 @@ fn a_job_that_fails() {
 #[test]
 fn what_is_gone_already_is_stopped() {
     let fake = Fake::new(false, |_, _| vec![refusal("NoSuchUnit", "Unit t-1.scope not loaded.")]);
-    fake.manager().stop(SCOPE).unwrap();
-    assert_eq!(fake.called(), ["StopUnit", "ResetFailedUnit"]);
+    fake.manager().stop(SCOPE, true).unwrap();
+    assert_eq!(fake.called(), ["StopUnit"]);
 }
 
 #[test]
@@ -206,6 +206,24 @@ fn systemd_says_no() {
     let error = fake.manager().set(SCOPE, &[]).unwrap_err();
     let text = "set properties of the unit \"t-1.scope\": Cannot set property PIDs, or unknown property";
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn the_bus_says_no() {
+    for refused in ["Hello", "AddMatch"] {
+        let script: Script = match refused {
+            "Hello" => |call, count| match call.member.as_str() {
+                "Hello" => vec![refusal("LimitsExceeded", "no more connections")],
+                _ => obliging(call, count),
+            },
+            _ => |call, count| match call.member.as_str() {
+                "AddMatch" => vec![refusal("LimitsExceeded", "no more matches")],
+                _ => obliging(call, count),
+            },
+        };
+        let error = Fake::new(true, script).manager().start(SCOPE, &[]).unwrap_err();
+        assert!(error.to_string().contains(&format!("call {refused} of the bus: no more")), "{error}");
+    }
 }
 
 #[test]
@@ -233,4 +251,12 @@ fn nobody_is_there() {
     assert_eq!((error.kind(), error.failed_object()), (error::Kind::Unsupported, Some("/nowhere/bus")));
     let text = "cannot reach systemd: connect to \"/nowhere/bus\": no such file or directory";
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn a_cgroup_below_the_scope_begins_with_a_slash() {
+    let unit = Unit::new(Some("a-b.slice:p:n"), "id", true).unwrap();
+    let below = |path: &str| below_scope(&unit, Path::new(path));
+    assert_eq!(below("/sys/fs/cgroup/u/a.slice/a-b.slice/p-n.scope"), "");
+    assert_eq!(below("/sys/fs/cgroup/u/a.slice/a-b.slice/p-n.scope/x/y"), "/x/y");
 }

@@ -19,8 +19,14 @@ fn an_oom_kill_is_told_and_so_is_the_end() {
     let mut events = cgroup.oom_events().unwrap();
     assert_eq!(events.read().unwrap(), None);
     let mut shell = Shell::inside(&mut cgroup, "tail /dev/zero");
-    assert!(readable(events.fd(), 30_000), "no event");
-    assert_eq!(events.read().unwrap(), Some(OomEvent::Oom));
+    // Version 2 also tells of memory that was got back in time, which is no news.
+    let first = loop {
+        assert!(readable(events.fd(), 30_000), "no event");
+        if let Some(event) = events.read().unwrap() {
+            break event;
+        }
+    };
+    assert_eq!(first, OomEvent::Oom);
     assert!(shell.ends_within(30_000).is_some());
     cgroup.remove().unwrap();
     loop {

@@ -126,8 +126,8 @@ const TABLE: &[Row] = &[
         v1: NONE,
         v2: "cpu.max=20000 40000 cpu.weight=7 cpuset.cpus=1 io.max=8:0 rbps=1 memory.high=max memory.min=4096 pids.max=3",
         systemd_v1: "",
-        systemd_v2: "CPUQuotaPeriodUSec=40000 CPUQuotaPerSecUSec=500000 CPUWeight=7 AllowedCPUs=[2] MemoryHigh=infinity \
-            MemoryMin=4096 TasksMax=3",
+        systemd_v2: "CPUQuotaPeriodUSec=40000 CPUQuotaPerSecUSec=500000 CPUWeight=7 AllowedCPUs=[2] \
+            IOReadBandwidthMax=[(/dev/block/8:0,1)] MemoryHigh=infinity MemoryMin=4096 TasksMax=3",
     },
 ];
 
@@ -142,7 +142,7 @@ fn every_limit_in_every_world() {
         assert_eq!(writes(of_v2_files), row.v2, "version 2: {json}");
         let stands = |_: &_| Current::default();
         assert_eq!(properties(&of_v1(&limits, stands)), row.systemd_v1, "systemd on version 1: {json}");
-        assert_eq!(properties(&of_v2(&limits, stands, true).unwrap()), row.systemd_v2, "systemd on version 2: {json}");
+        assert_eq!(properties(&of_v2(&limits, stands, 257).unwrap()), row.systemd_v2, "systemd on version 2: {json}");
     }
 }
 

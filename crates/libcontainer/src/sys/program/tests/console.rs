@@ -20,7 +20,7 @@ fn console(prepare: impl Fn(&Path), steps: impl Fn(&mut Draft, Slot)) -> (tempfi
     let root = draft.root(directory.path());
     draft.call(libc::SYS_setsid, 0, &[]);
     steps(&mut draft, root);
-    draft.step(Op::Console { root, socket, size: 37 << 16 | 121, mount: true, uid: 1234 });
+    draft.step(Op::Console { root, socket, size: 37 << 16 | 121, mount: true, control: true, uid: 1234 });
     draft.meet();
     (directory, draft, ours)
 }

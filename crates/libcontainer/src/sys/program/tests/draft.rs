@@ -3,9 +3,9 @@
 use crate::sys::program::{PLAN_AT, sealed};
 use hull_init::op::{Addr, Bytes, Op, Slot, Step};
 use hull_init::wire::{self, Header, Message};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -174,6 +174,7 @@ impl Draft {
     /// Starts the program on this plan.
     pub fn start(mut self) -> Running {
         let (socket, theirs) = seqpacket();
+        crate::sys::socket::ask_for_senders(socket.as_fd()).unwrap();
         self.fds[0] = Some(theirs);
         let numbers: Vec<RawFd> = self.fds.iter().map(|fd| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)).collect();
         let layout = self.lay_out(&numbers);
@@ -229,6 +230,8 @@ impl Draft {
 #[derive(Debug)]
 pub struct Said {
     pub message: Message,
+    /// The pid of who says it.
+    pub sender: i32,
     pub text: String,
 }
 
@@ -243,20 +246,21 @@ impl Running {
     /// The next message; none when the other side has closed.
     pub fn listen(&mut self) -> Option<Said> {
         let mut bytes = [0u8; size_of::<Message>() + wire::TEXT];
-        let (len, _) = rustix::net::recv(&self.socket, &mut bytes[..], RecvFlags::empty()).unwrap();
+        let (len, sender) = crate::sys::socket::receive(self.socket.as_fd(), &mut bytes).unwrap();
         let text = bytes.get(size_of::<Message>()..len)?;
         // SAFETY: a Message is integers, and at least as many bytes have come.
         let message = unsafe { bytes.as_ptr().cast::<Message>().read_unaligned() };
-        Some(Said { message, text: String::from_utf8_lossy(text).into_owned() })
+        Some(Said { message, sender, text: String::from_utf8_lossy(text).into_owned() })
     }
 
-    /// The next message, which must be of this kind, and is its value.
+    /// The next message, which must be of this kind, and is its value; of a fork the pid.
     #[track_caller]
     pub fn expect(&mut self, kind: u32) -> i32 {
         let said = self.listen().expect("end of the conversation");
         assert_eq!(said.message.kind, kind, "{said:?}");
         if kind == wire::FORKED {
-            self.pids.push(said.message.value);
+            self.pids.push(said.sender);
+            return said.sender;
         }
         said.message.value
     }
