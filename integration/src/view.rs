@@ -6,7 +6,11 @@ use std::path::Path;
 
 /// A private mount namespace whose /sys/fs/cgroup is cgroup v2 and nothing else.
 pub fn pure_v2() -> Vec<String> {
-    in_mount_namespace("umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+    // The options of such a mount are the whole machine's.
+    in_mount_namespace(
+        "options=$(awk '$3 == \"cgroup2\" { print $4; exit }' /proc/self/mounts) && umount -R /sys/fs/cgroup && \
+         mount -t cgroup2 -o \"$options\" cgroup2 /sys/fs/cgroup",
+    )
 }
 
 /// Where the host has the tree that [`pure_v2`] shows at /sys/fs/cgroup.

@@ -40,6 +40,31 @@ fn the_cgroup_mount_is_v2() {
     assert!(seen.ends_with("read-only\n"), "{seen}");
 }
 
+/// The options of cgroup2, which are one file system on the whole machine.
+fn options() -> String {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).unwrap();
+    line.split(' ').nth(3).unwrap().to_owned()
+}
+
+/// `nsdelegate` keeps containers from lifting their own limits.
+#[test]
+fn the_options_of_the_machines_cgroup2_are_left_alone() {
+    let before = options();
+    if !before.contains("nsdelegate") {
+        println!("skipped: cgroup2 has no option that could get lost; integration/machine has a machine where it has");
+        return;
+    }
+    let rt = Runtime::pure_v2();
+    // With the machine's own cgroup namespace.
+    let mut bundle = rt.bundle();
+    bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["ro"]);
+    let container = rt.sleeper(&mut bundle);
+    assert_eq!(options(), before);
+    let seen = container.exec(&["cat", "/sys/fs/cgroup/cgroup.controllers"]).ok();
+    assert!(seen.contains("hugetlb"), "it is mounted all the same: {seen}");
+}
+
 #[test]
 fn pause_and_resume() {
     let rt = Runtime::pure_v2();

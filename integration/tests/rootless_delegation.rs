@@ -3,7 +3,7 @@
 
 use integration::bundle::{Join, chown_tree};
 use integration::systemd::{
-    DELEGATED, LOGIN, LOGIN_ID, cgroup_of, is_here_with_v2, login_bundle, login_runtime, login_runtime_in,
+    DELEGATED, Instance, LOGIN, LOGIN_ID, cgroup_of, is_here_with_v2, login_bundle, login_runtime, login_runtime_in,
     runtime_without_login,
 };
 use integration::{Bundle, Call, Runtime, json, proc, user, view};
@@ -24,12 +24,32 @@ fn limited(rt: &Runtime) -> Bundle {
 const SEEN: &str = "cd /sys/fs/cgroup; cat memory.max pids.max cpu.weight; cat /proc/self/cgroup";
 const LIMITED: &str = "67108864\n20\n1\n0::/\n";
 
+/// A delegated unit that lasts. systemd takes controllers, and the limits of all below, from a slice in which no unit wants them any more.
+struct Lasting(String);
+
+impl Lasting {
+    fn new(rt: &Runtime) -> Lasting {
+        let name = format!("lasting-{}.service", rt.tag());
+        let of_user = ["--user", "-M", &format!("{LOGIN}@")];
+        let unit = ["--collect", "--unit", &name, "--slice=app.slice", "-p", "Delegate=yes", "sleep", "1000"];
+        Call::new("systemd-run").args(of_user).args(unit).go().ok();
+        Lasting(name)
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        Instance::User.systemctl(&["stop", &self.0]).go();
+    }
+}
+
 #[test]
 fn in_a_delegated_unit_limits_are_set_beside_it() {
     if !is_here_with_v2() {
         return;
     }
     let rt = login_runtime_in(&DELEGATED);
+    let _unit = Lasting::new(&rt);
     let mut bundle = limited(&rt);
     let container = rt.sleeper(&mut bundle);
     let cgroup = cgroup_of(container.pid());

@@ -56,16 +56,26 @@ fn write(b: &mut Builder<'_>, file: Slot, why: Origin, text: &str) {
 }
 
 /// A mount of type cgroup: what /sys/fs/cgroup is on the host, as the container may see it.
+///
+/// A new mount of cgroup2 shows the cgroup namespace, and is only for who owns that: in a user namespace with the host's cgroup
+/// namespace, the kernel refuses it. And in the first cgroup namespace of all its options are the whole machine's: without
+/// them a mount would take `nsdelegate` away from everybody, by which containers cannot lift their own limits (cgroup-v2.rst,
+/// "Mounting"). What the host has at /sys/fs/cgroup shows the same.
 pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     if target.options.idmap.is_some() {
         let what = "only bind mounts can have ids of their own";
         return Err(Error::new(Kind::Unsupported, what).field(target.field.clone()));
     }
     if b.input.cgroup.unified {
-        if sees_the_hosts_tree_as_a_user(b) {
-            // Whoever manages cgroups of the host must not do so from inside of a container (CVE-2023-25809).
-            let attrs = attrs_of(target) | libc::MOUNT_ATTR_RDONLY;
-            let tree = directory(b, || target.origin(), "/sys/fs/cgroup", attrs);
+        if !b.has_namespace("cgroup") {
+            let mut attr = MountAttr { set: attrs_of(target), ..MountAttr::default() };
+            if b.has_namespace("user") || b.input.host.in_user_namespace {
+                // Whoever manages cgroups of the host must not do so from inside of a container (CVE-2023-25809).
+                attr.set |= libc::MOUNT_ATTR_RDONLY;
+            } else {
+                attr.clear = libc::MOUNT_ATTR_RDONLY & !attr.set;
+            }
+            let tree = directory(b, || target.origin(), "/sys/fs/cgroup", attr);
             target.attach(b, tree);
             return Ok(());
         }
@@ -79,17 +89,11 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     hierarchies(b, target)
 }
 
-/// A new mount of cgroup2 shows the cgroup namespace, and is only for who owns that: in a user namespace with the host's cgroup
-/// namespace, the kernel refuses it. What the host has at /sys/fs/cgroup shows the same.
-fn sees_the_hosts_tree_as_a_user(b: &Builder<'_>) -> bool {
-    !b.has_namespace("cgroup") && (b.has_namespace("user") || b.input.host.in_user_namespace)
-}
-
 /// A directory of a cgroup file system, as a mount.
-fn directory(b: &mut Builder<'_>, origin: impl Fn() -> Origin, path: impl AsRef<OsStr>, attrs: u64) -> Slot {
+fn directory(b: &mut Builder<'_>, origin: impl Fn() -> Origin, path: impl AsRef<OsStr>, attr: MountAttr) -> Slot {
     let path = b.string(path);
     let tree = b.step_to_slot(origin(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
-    b.set_attr(origin(), tree, MountAttr { set: attrs, ..MountAttr::default() }, false);
+    b.set_attr(origin(), tree, attr, false);
     tree
 }
 
@@ -116,7 +120,7 @@ fn hierarchies(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
             let params = b.bytes(&hierarchy_params(name));
             b.step_to_slot(origin(), Op::Filesystem { kind, params, attrs })
         } else {
-            self::directory(b, origin, directory, attrs)
+            self::directory(b, origin, directory, MountAttr { set: attrs, ..MountAttr::default() })
         };
         let path = b.string(name);
         b.step(origin(), Op::Attach { tree, root: top, path, flags: ATTACH_FRESH | ATTACH_DIRECTORY });
