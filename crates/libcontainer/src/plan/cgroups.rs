@@ -73,7 +73,7 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
                 // Whoever manages cgroups of the host must not do so from inside of a container (CVE-2023-25809).
                 attr.set |= libc::MOUNT_ATTR_RDONLY;
             } else {
-                attr.clear = libc::MOUNT_ATTR_RDONLY & !attr.set;
+                attr.clear = HOSTS_ATTRS & !attr.set;
             }
             let tree = directory(b, || target.origin(), "/sys/fs/cgroup", attr);
             target.attach(b, tree);
@@ -89,11 +89,15 @@ pub(super) fn mount(b: &mut Builder<'_>, target: &Target<'_>) -> Result<()> {
     hierarchies(b, target)
 }
 
-/// A directory of a cgroup file system, as a mount.
+/// What a mount of the host's may have that the config does not ask for.
+const HOSTS_ATTRS: u64 =
+    libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+
+/// A directory of a cgroup file system, as a mount that has nothing to do with the host's.
 fn directory(b: &mut Builder<'_>, origin: impl Fn() -> Origin, path: impl AsRef<OsStr>, attr: MountAttr) -> Slot {
     let path = b.string(path);
     let tree = b.step_to_slot(origin(), Op::CloneTree { dir: Slot::CWD, path, flags: 0 });
-    b.set_attr(origin(), tree, attr, false);
+    b.set_attr(origin(), tree, MountAttr { propagation: libc::MS_PRIVATE, ..attr }, false);
     tree
 }
 
