@@ -29,8 +29,9 @@ pub struct OomEvents {
 enum Source {
     /// An eventfd; the kernel signals it also when the cgroup is removed.
     V1(Dir),
-    /// An inotify on `memory.events` and `cgroup.events`, and how often there was an OOM kill so far.
-    V2 { dir: Dir, kills: u64 },
+    /// An inotify on `memory.events` and `cgroup.events`, how often there was an OOM kill so far, and whether the end
+    /// may have come together with the last.
+    V2 { dir: Dir, kills: u64, look: bool },
 }
 
 impl Cgroup {
@@ -78,7 +79,7 @@ fn subscribe_v2(dir: Dir) -> Result<OomEvents> {
     }
     // Read after the watch: what happens in between is reported by it.
     let kills = dir.read_key("memory.events", "oom_kill").ok().flatten().unwrap_or(0);
-    Ok(OomEvents { fd, source: Source::V2 { dir, kills } })
+    Ok(OomEvents { fd, source: Source::V2 { dir, kills, look: false } })
 }
 
 impl OomEvents {
@@ -101,12 +102,14 @@ impl OomEvents {
                     rustix::fs::access(dir.path().join("cgroup.event_control"), rustix::fs::Access::EXISTS).is_ok();
                 Ok(Some(if exists { OomEvent::Oom } else { OomEvent::Gone }))
             }
-            Source::V2 { dir, kills } => {
-                if !drain(self.fd.as_fd()).map_err(|errno| dir.failed("read the events of", "", errno))? {
+            Source::V2 { dir, kills, look } => {
+                let fresh = drain(self.fd.as_fd()).map_err(|errno| dir.failed("read the events of", "", errno))?;
+                if !std::mem::take(look) && !fresh {
                     return Ok(None);
                 }
                 let now = dir.read_key("memory.events", "oom_kill").ok().flatten().unwrap_or(*kills);
                 if now > std::mem::replace(kills, now) {
+                    *look = true;
                     return Ok(Some(OomEvent::Oom));
                 }
                 let empty = match dir.read("cgroup.events") {
@@ -150,7 +153,10 @@ mod tests {
         assert_eq!(events.read().unwrap(), None, "memory pressure is no kill");
         write("memory.events", "low 1\noom 4\noom_kill 3\n");
         assert_eq!(events.read().unwrap(), Some(OomEvent::Oom));
+        assert_eq!(events.read().unwrap(), None);
+        write("memory.events", "low 1\noom 5\noom_kill 4\n");
         write("cgroup.events", "populated 0\nfrozen 0\n");
-        assert_eq!(events.read().unwrap(), Some(OomEvent::Gone));
+        assert_eq!(events.read().unwrap(), Some(OomEvent::Oom));
+        assert_eq!(events.read().unwrap(), Some(OomEvent::Gone), "which came together with it");
     }
 }
