@@ -55,7 +55,13 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
         let written = if wait(&oom, left)? {
             match oom.read()? {
                 Some(OomEvent::Gone) => return Ok(0),
-                Some(OomEvent::Oom) => output::write(&oom_line),
+                Some(OomEvent::Oom) => {
+                    let written = output::write(&oom_line);
+                    if oom.read()? == Some(OomEvent::Gone) {
+                        return Ok(0);
+                    }
+                    written
+                }
                 None => Ok(()),
             }
         } else {
