@@ -53,17 +53,14 @@ fn run(globals: &Globals, given: &Given) -> Outcome {
     loop {
         let left = next.saturating_duration_since(Instant::now());
         let written = if wait(&oom, left)? {
-            match oom.read()? {
-                Some(OomEvent::Gone) => return Ok(0),
-                Some(OomEvent::Oom) => {
-                    let written = output::write(&oom_line);
-                    if oom.read()? == Some(OomEvent::Gone) {
-                        return Ok(0);
-                    }
-                    written
+            let mut written = Ok(());
+            while let (Ok(()), Some(event)) = (written, oom.read()?) {
+                match event {
+                    OomEvent::Gone => return Ok(0),
+                    OomEvent::Oom => written = output::write(&oom_line),
                 }
-                None => Ok(()),
             }
+            written
         } else {
             next += interval;
             match figures(&container) {
