@@ -196,12 +196,7 @@ pub(super) fn not_permitted(errno: Option<i32>) -> bool {
 
 /// The values that the rendering of `setting` reckons with.
 pub(super) fn current(dir: &Dir, setting: &Setting) -> Current {
-    let bound = |text: &str| match text.split_whitespace().next() {
-        Some("max") => Some(Bound::Max),
-        Some(number) => number.parse().ok().map(Bound::At),
-        None => None,
-    };
-    let read = |name: &str| dir.read(name).ok().and_then(|text| bound(&text));
+    let read = |name: &str| Bound::parse(dir.read(name).ok()?.split_whitespace().next()?);
     match setting {
         Setting::Memory { .. } => Current { memory: read("memory.max"), swap: read("memory.swap.max"), quota: None },
         Setting::CpuBandwidth { quota: None, .. } => Current { quota: read("cpu.max"), ..Current::default() },

@@ -11,6 +11,13 @@ pub(crate) enum Bound {
     At(u64),
 }
 
+impl Bound {
+    /// As version 2 writes it.
+    pub fn parse(text: &str) -> Option<Bound> {
+        if text == "max" { Some(Bound::Max) } else { text.parse().ok().map(Bound::At) }
+    }
+}
+
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

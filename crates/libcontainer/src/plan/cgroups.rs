@@ -27,7 +27,10 @@ pub(super) fn join(b: &mut Builder<'_>) -> Result<()> {
         let procs = b.open(OpenWhat::CgroupProcs(n), origin("linux.cgroupsPath", "open cgroup.procs"));
         write(b, procs, origin("linux.cgroupsPath", "join the cgroup"), "0");
     }
-    if b.input.launch.join == 0 && b.new_namespace("cgroup") {
+    if b.input.launch.join != 0 {
+        return Ok(());
+    }
+    if b.new_namespace("cgroup") {
         let flags = [Arg::Value(CLONE_NEWCGROUP as u64)];
         b.call(origin("linux.namespaces", "make a cgroup namespace"), libc::SYS_unshare, &flags);
     }
@@ -38,9 +41,6 @@ pub(super) fn join(b: &mut Builder<'_>) -> Result<()> {
 /// Has the parent move the process on to the cgroup that the container manages itself, of which the root of its view is
 /// then the parent.
 fn move_down(b: &mut Builder<'_>) {
-    if b.input.launch.join != 0 {
-        return;
-    }
     if let Some(path) = annotations::asked(b.input.config, annotations::DELEGATE_CGROUP) {
         let owner = owner::host_uid(b.input.config, 0);
         let act = Act::Delegation { path: path.to_owned(), owner };

@@ -39,7 +39,7 @@ pub(super) fn depend_on_release(limits: &Limits) -> bool {
 pub(super) fn of_file(file: &str, value: &str, field: &str, release: u32) -> Result<Vec<Property>> {
     let value = value.trim();
     let wrong = || Error::spec(field, format!("{value:?} is no value of {file}"));
-    let limit = |text: &str| limit(text).ok_or_else(wrong);
+    let limit = |text: &str| Bound::parse(text).ok_or_else(wrong);
     let one = |name: &str| Ok(vec![number(name, bound(limit(value)?))]);
     if release < since(file) {
         return Ok(Vec::new());
@@ -73,10 +73,6 @@ pub(super) fn of_file(file: &str, value: &str, field: &str, release: u32) -> Res
     }
 }
 
-fn limit(text: &str) -> Option<Bound> {
-    if text == "max" { Some(Bound::Max) } else { text.parse().ok().map(Bound::At) }
-}
-
 fn device(text: &str) -> Option<Device> {
     let (major, minor) = text.split_once(':')?;
     Some(Device(major.parse().ok()?, minor.parse().ok()?))
@@ -105,7 +101,7 @@ fn throttles(line: &str) -> Vec<Property> {
             "wiops" => Rate::WriteOperations,
             _ => return None,
         };
-        Some(of_device(throttle(rate), device, bound(limit(value)?)))
+        Some(of_device(throttle(rate), device, bound(Bound::parse(value)?)))
     };
     words.filter_map(one).collect()
 }
@@ -113,7 +109,7 @@ fn throttles(line: &str) -> Vec<Property> {
 /// `8:0 target=75`, in microseconds.
 fn latency(line: &str) -> Option<Property> {
     let (whose, target) = line.trim().split_once(' ')?;
-    let target = limit(target.trim().strip_prefix("target=")?)?;
+    let target = Bound::parse(target.trim().strip_prefix("target=")?)?;
     Some(of_device("IODeviceLatencyTargetUSec", device(whose)?, bound(target)))
 }
 
