@@ -1,8 +1,9 @@
 //! What a container has when systemd writes to its cgroup by itself: after a `daemon-reload`, a `daemon-reexec`, a `set-property`
 //! (in the machine of integration/machine).
 
+use integration::cgroup::some_disk;
 use integration::systemd::{Instance, bundle, is_here, is_here_with_v2, read, sleeper, unit};
-use integration::{Runtime, json};
+use integration::{Bundle, Runtime, json};
 use std::fs;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -171,27 +172,34 @@ fn another_systemd_takes_over() {
     assert!(!SYSTEM.knows(&unit(&rt)) && !cgroup.exists());
 }
 
+/// Which of two devices can be opened.
+const LOOK: &str = "for d in null disk-it; do (true < /dev/$d) 2>/dev/null && echo $d open || echo $d denied; done";
+
+/// A bundle with a device file that its rules do not allow.
+fn bundle_with_disk(rt: &Runtime, major: u32, minor: u32) -> Bundle {
+    let mut bundle = bundle(rt);
+    let disk = json!({"path": "/dev/disk-it", "type": "b", "major": major, "minor": minor, "fileMode": 0o666});
+    bundle.set("/linux/devices", json!([disk]));
+    bundle
+}
+
 #[test]
 fn device_rules_hold_and_survive_a_reload() {
     if !is_here() {
         return;
     }
     let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    let (major, minor) = some_disk();
-    let disk = json!({"path": "/dev/disk-it", "type": "b", "major": major, "minor": minor, "fileMode": 0o666});
-    bundle.set("/linux/devices", json!([disk]));
-    let container = sleeper(&rt, &mut bundle);
-    let look = "for d in null disk-it; do (true < /dev/$d) 2>/dev/null && echo $d open || echo $d denied; done";
+    let (major, minor) = some_disk().expect("a disk");
+    let container = sleeper(&rt, &mut bundle_with_disk(&rt, major, minor));
     let denied = "null open\ndisk-it denied\n";
-    assert_eq!(container.sh(look).ok(), denied);
+    assert_eq!(container.sh(LOOK).ok(), denied);
     reload();
-    assert_eq!(container.sh(look).ok(), denied);
+    assert_eq!(container.sh(LOOK).ok(), denied);
     SYSTEM.systemctl(&["set-property", "--runtime", &unit(&rt), "CPUWeight=50"]).go();
-    assert_eq!(container.sh(look).ok(), denied);
+    assert_eq!(container.sh(LOOK).ok(), denied);
     let rules = json!({"devices": [{"allow": true, "type": "b", "major": major, "minor": minor, "access": "r"}]});
     rt.call(["update", "--resources", "-", &container.id]).input(rules.to_string()).go().ok();
-    assert_eq!(container.sh(look).ok(), "null open\ndisk-it open\n");
+    assert_eq!(container.sh(LOOK).ok(), "null open\ndisk-it open\n");
 }
 
 #[test]
@@ -200,27 +208,15 @@ fn whoever_allows_a_device_by_systemd_does_not_overrule_the_config() {
         return;
     }
     let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    let (major, minor) = some_disk();
-    let disk = json!({"path": "/dev/disk-it", "type": "b", "major": major, "minor": minor, "fileMode": 0o666});
-    bundle.set("/linux/devices", json!([disk]));
-    let container = sleeper(&rt, &mut bundle);
-    let look = "for d in null disk-it; do (true < /dev/$d) 2>/dev/null && echo $d open || echo $d denied; done";
+    let (major, minor) = some_disk().expect("a disk");
+    let container = sleeper(&rt, &mut bundle_with_disk(&rt, major, minor));
     let allow = format!("DeviceAllow=/dev/block/{major}:{minor} rwm");
     SYSTEM.systemctl(&["set-property", "--runtime", &unit(&rt), &allow]).go().ok();
     assert!(SYSTEM.show(&unit(&rt), "DeviceAllow").contains("rwm"));
-    assert_eq!(container.sh(look).ok(), "null open\ndisk-it denied\n");
+    assert_eq!(container.sh(LOOK).ok(), "null open\ndisk-it denied\n");
     reload();
-    assert_eq!(container.sh(look).ok(), "null open\ndisk-it denied\n");
+    assert_eq!(container.sh(LOOK).ok(), "null open\ndisk-it denied\n");
     SYSTEM.systemctl(&["set-property", "--runtime", &unit(&rt), "DevicePolicy=strict"]).go().ok();
     SYSTEM.show(&unit(&rt), "Id");
-    assert_eq!(container.sh(look).ok(), "null denied\ndisk-it denied\n", "but may forbid more");
-}
-
-/// The number of a disk of this machine.
-fn some_disk() -> (u32, u32) {
-    let disks = fs::read_dir("/sys/block").unwrap().flatten();
-    let text = disks.filter_map(|disk| fs::read_to_string(disk.path().join("dev")).ok()).next().unwrap();
-    let (major, minor) = text.trim().split_once(':').unwrap();
-    (major.parse().unwrap(), minor.parse().unwrap())
+    assert_eq!(container.sh(LOOK).ok(), "null denied\ndisk-it denied\n", "but may forbid more");
 }
