@@ -46,13 +46,6 @@ impl Conversation {
         }
     }
 
-    /// Closes it, if it would otherwise be among the first `keep` descriptors.
-    pub fn close_below(&self, keep: u32) {
-        if (self.socket as u32) < keep {
-            fs::close(self.socket);
-        }
-    }
-
     /// Says that a point is reached and waits for the parent's acts.
     pub fn meet(&self, point: u32, extra: i32) {
         self.say(REACHED, point as i32, extra);

@@ -201,13 +201,12 @@ impl Run {
             process::end_at(signal);
         }
         let [stdout, stderr] = outputs.map(|slot| self.plan.fd(slot).unwrap_or(-1));
-        let mut kept = [listener, stdout, stderr];
+        let sync = self.plan.fd(Slot::SYNC)?;
+        let mut kept = [listener, stdout, stderr, sync];
         kept.sort_unstable();
-        self.conversation.say(crate::wire::CREATED, 0, 0);
-        self.conversation.wait();
-        self.conversation.close_below(keep);
+        // Before the runtime hears of it: whoever looks at a container that is created finds nothing else open.
         let mut first = keep;
-        for number in kept.into_iter().filter(|fd| *fd >= 0).map(|fd| fd as u32) {
+        for number in kept.into_iter().filter_map(|fd| u32::try_from(fd).ok()) {
             if number > first {
                 fs::close_range(first, number - 1, 0)?;
             }
@@ -215,6 +214,9 @@ impl Run {
         }
         fs::close_range(first, u32::MAX, 0)?;
         self.plan.forget(|fd| fd as u32 >= keep && !kept.contains(&fd));
+        self.conversation.say(crate::wire::CREATED, 0, 0);
+        self.conversation.wait();
+        fs::close(sync);
         let start = fs::accept(listener)?;
         self.plan.set(Slot::SYNC, start);
         self.conversation = Conversation::new(start);

@@ -12,7 +12,8 @@ use std::time::Instant;
 impl Cgroup {
     /// Removes the cgroup from every hierarchy, the cgroups below first, and the parents that came with it unless others use
     /// them by now; what somebody else made stays. Waits for processes that are about to end, 10 seconds at most. What is gone
-    /// already is fine.
+    /// already is fine. A scope's own cgroup stays where systemd cannot be reached: a running one hears of the last process's end by
+    /// it, forgets the unit and removes it; a user's instance that has ended takes it along.
     ///
     /// # Errors
     /// `System`: a process stays (`EBUSY`), or the kernel refuses. The other hierarchies are removed all the same.
@@ -46,14 +47,18 @@ impl Cgroup {
             return Ok(()); // whatever has the name of our unit is not ours
         }
         let deadline = Instant::now() + PATIENCE;
+        let mut reached = true;
         if let Some(unit) = &self.location.unit {
             // A unit with processes would be stopped in systemd's way, with signals and timeouts of its own.
             self.location.hierarchies.iter().try_for_each(|hierarchy| empty(hierarchy, deadline, ours))?;
-            systemd::stop(unit)?;
+            reached = systemd::stop(unit)?;
         }
         let mut result = Ok(());
         for hierarchy in &self.location.hierarchies {
-            let removed = remove(hierarchy, deadline);
+            let removed = match reached || !systemd::follows(hierarchy) {
+                true => remove(hierarchy, deadline),
+                false => remove_below(&Dir::at(&hierarchy.path)).map(drop),
+            };
             result = result.and(removed);
         }
         result
@@ -96,6 +101,15 @@ fn wait(hierarchy: &Hierarchy, dir: &Dir, deadline: Instant) -> Result<bool> {
     if hierarchy.is_v2() { wait_by_event(dir, deadline) } else { wait_by_process(dir, deadline) }
 }
 
+/// Whether the cgroup itself is still there.
+fn remove_below(dir: &Dir) -> Result<bool> {
+    match dir.remove_children() {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::NODEV) => Ok(false),
+        Err(errno) => Err(dir.failed("remove the cgroups below", "", errno)),
+    }
+}
+
 fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool) -> Result<()> {
     let dir = Dir::at(&hierarchy.path);
     loop {
@@ -106,10 +120,8 @@ fn remove(hierarchy: &Hierarchy, deadline: Instant, ours: &impl Fn(i32) -> bool)
             Err(_) if matches!(Dir::open(dir.path()), Err(Errno::NOENT)) => return Ok(()),
             Err(errno) => return Err(dir.failed("rmdir", "", errno)),
         }
-        match dir.remove_children() {
-            Ok(()) => {}
-            Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
-            Err(errno) => return Err(dir.failed("remove the cgroups below", "", errno)),
+        if !remove_below(&dir)? {
+            return Ok(());
         }
         match rustix::fs::rmdir(dir.path()) {
             Err(Errno::BUSY) => {}

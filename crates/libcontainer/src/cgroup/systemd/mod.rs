@@ -148,17 +148,21 @@ pub(super) fn update(unit: &Unit, location: &Location, limits: &mut Limits, poli
     set
 }
 
-/// Stops the unit and has it forgotten. Where systemd cannot be reached (a user's instance ends with the last session) the
-/// unit is gone with it.
+/// Stops the unit and has it forgotten. Whether systemd could be reached for that.
 ///
 /// # Errors
 /// `System` for what systemd refuses.
-pub(super) fn stop(unit: &Unit) -> Result<()> {
+pub(super) fn stop(unit: &Unit) -> Result<bool> {
     match Manager::connect(unit.user) {
-        Ok(mut manager) => manager.stop(&unit.name, unit.kept),
-        Err(error) if error.kind() == Kind::Unsupported => Ok(()),
+        Ok(mut manager) => manager.stop(&unit.name, unit.kept).map(|()| true),
+        Err(error) if error.kind() == Kind::Unsupported => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether it is by this hierarchy that systemd follows which processes a unit has.
+pub(super) fn follows(hierarchy: &Hierarchy) -> bool {
+    hierarchy.is_v2() || hierarchy.has("name=systemd")
 }
 
 /// Moves a process into the scope, or below it where `path` is.
@@ -179,8 +183,7 @@ fn below_scope(unit: &Unit, path: &Path) -> String {
 /// Version 1 has hierarchies that systemd does not manage, and those of which it makes no use for this unit: the process
 /// is put into each that it is not in yet.
 pub(super) fn enter_the_rest(applier: &Applier<'_>, pid: i32) -> Result<()> {
-    let is_theirs = |hierarchy: &Hierarchy| hierarchy.is_v2() || hierarchy.has("name=systemd");
-    for place in applier.places.iter().filter(|place| !is_theirs(place.hierarchy)) {
+    for place in applier.places.iter().filter(|place| !follows(place.hierarchy)) {
         place
             .dir
             .write("cgroup.procs", &pid.to_string())
