@@ -53,7 +53,7 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
         return Err(Error::new(Kind::Unsupported, "the container was made without a cgroup, which could have limits"));
     }
     let places = location.hierarchies.iter().map(place).collect();
-    let mut applier = Applier::new(places);
+    let mut applier = Applier { skipped: limits.ignored.clone(), ..Applier::new(places) };
     applier.check(&limits)?;
     if let Some(unit) = &location.unit {
         systemd::update(unit, &location, &mut limits, policy.as_ref())?;
@@ -85,7 +85,6 @@ impl<'a> Applier<'a> {
 
     /// Sets all limits in their order.
     pub fn limits(&mut self, limits: &Limits) -> Result<()> {
-        self.skipped.extend(limits.ignored.iter().cloned());
         for asked in &limits.asked {
             match self.limit(asked) {
                 // Nobody's cgroup: the caller has said that limits are not hull's affair.
