@@ -238,6 +238,9 @@ impl Container {
         let asked = socket::connect_in(entry.dir(), START_SOCKET)
             .and_then(|connection| rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message)));
         let length = asked.map_err(|errno| {
+            if self.init().is_some_and(|init| init.ends().unwrap_or(false)) {
+                return Error::new(Kind::WrongState, "cannot start a container that has stopped");
+            }
             // Another start was killed after it had opened the barrier: the program runs, or has run, by now.
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
@@ -247,6 +250,10 @@ impl Container {
                 return Err(self.end_over(error));
             }
             Some(error) => return Err(error),
+            // Killed on its way to the program, as in a hook.
+            None if self.init().is_some_and(|init| init.is_unborn().unwrap_or(false)) => {
+                return Err(launch::died(None));
+            }
             None => {}
         }
         // Nobody listens there any more; a `delete` has not to look for it.
