@@ -6,6 +6,7 @@ mod resources;
 
 pub use notify::NotifySocket;
 
+use self::resources::not_running;
 use crate::cgroup::{Cgroup, Location};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -310,14 +311,11 @@ impl Container {
         let is_question = signal == 0; // the first process answers for all
         if all && status != Status::Creating && !by_init && !is_question {
             let cgroup = self.cgroup()?;
-            if signal == libc::SIGKILL {
-                cgroup.kill()?
-            } else {
-                cgroup.signal_all(known_signal(signal)?)?
-            }
-            return Ok(());
+            return match signal {
+                libc::SIGKILL => cgroup.kill(),
+                _ => self.unless_ended(cgroup.signal_all(known_signal(signal)?)),
+            };
         }
-        let not_running = || Error::new(Kind::WrongState, "container not running");
         if matches!(status, Status::Stopped | Status::Creating) {
             return Err(not_running());
         }
