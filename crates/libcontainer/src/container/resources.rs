@@ -88,8 +88,9 @@ impl Container {
     /// What was done to a container that runs; where it has ended on the way, and its cgroups with it, that is the reason to tell.
     pub(super) fn unless_ended(&self, done: Result<()>) -> Result<()> {
         let gone = [Some(libc::ENOENT), Some(libc::ENODEV)];
+        let missing = |error: &Error| gone.contains(&error.raw_os_error()) || error.kind() == Kind::Unsupported;
         let ended = || self.init().is_none_or(|init| init.ends().unwrap_or(false));
-        done.map_err(|error| if gone.contains(&error.raw_os_error()) && ended() { not_running() } else { error })
+        done.map_err(|error| if missing(&error) && ended() { not_running() } else { error })
     }
 }
 
