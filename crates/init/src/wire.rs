@@ -98,6 +98,8 @@ pub mod point {
     pub const ADMISSION: u32 = 5;
     /// The cgroup namespace is there: the process is to be moved below its root.
     pub const DELEGATION: u32 = 6;
+    /// The program comes next: the process is to be noted.
+    pub const PROGRAM: u32 = 7;
 }
 
 #[cfg(test)]

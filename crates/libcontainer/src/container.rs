@@ -6,6 +6,7 @@ mod resources;
 
 pub use notify::NotifySocket;
 
+use self::resources::not_running;
 use crate::cgroup::{Cgroup, Location};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -238,6 +239,9 @@ impl Container {
         let asked = socket::connect_in(entry.dir(), START_SOCKET)
             .and_then(|connection| rustix::io::retry_on_intr(|| rustix::io::read(&connection, &mut message)));
         let length = asked.map_err(|errno| {
+            if self.init().is_some_and(|init| init.ends().unwrap_or(false)) {
+                return Error::new(Kind::WrongState, "cannot start a container that has stopped");
+            }
             // Another start was killed after it had opened the barrier: the program runs, or has run, by now.
             self.may_start().err().unwrap_or_else(|| Error::sys("hear from the container's init", errno))
         })?;
@@ -247,6 +251,10 @@ impl Container {
                 return Err(self.end_over(error));
             }
             Some(error) => return Err(error),
+            // Killed on its way to the program, as in a hook.
+            None if self.init().is_some_and(|init| init.is_unborn().unwrap_or(false)) => {
+                return Err(launch::died(None));
+            }
             None => {}
         }
         // Nobody listens there any more; a `delete` has not to look for it.
@@ -303,14 +311,11 @@ impl Container {
         let is_question = signal == 0; // the first process answers for all
         if all && status != Status::Creating && !by_init && !is_question {
             let cgroup = self.cgroup()?;
-            if signal == libc::SIGKILL {
-                cgroup.kill()?
-            } else {
-                cgroup.signal_all(known_signal(signal)?)?
-            }
-            return Ok(());
+            return match signal {
+                libc::SIGKILL => cgroup.kill(),
+                _ => self.unless_ended(cgroup.signal_all(known_signal(signal)?)),
+            };
         }
-        let not_running = || Error::new(Kind::WrongState, "container not running");
         if matches!(status, Status::Stopped | Status::Creating) {
             return Err(not_running());
         }

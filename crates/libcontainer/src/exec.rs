@@ -122,7 +122,7 @@ impl Container {
                 console,
                 start_socket: None,
                 init: Some((Some(init_pidfd), init.pid)),
-                on_pid: &mut |_, _| Ok(()),
+                on_process: None,
                 group: Some(cgroup),
             },
         )

@@ -8,6 +8,7 @@ use crate::sys::socket;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::net::SocketType;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,11 +112,12 @@ impl Launch {
 
     /// Tells of the new process in the ways that were asked for.
     pub(crate) fn announce(&self, pid: i32, pidfd: BorrowedFd<'_>) -> Result<()> {
-        if let Some(path) = &self.pid_file {
-            write_pid_file(path, pid)?;
-        }
         if let Some(path) = &self.pidfd_socket {
             send_pidfd(path, pidfd)?;
+        }
+        // Last, as nothing takes it back: a pidfd tells itself that its process was ended after all.
+        if let Some(path) = &self.pid_file {
+            write_pid_file(path, pid)?;
         }
         Ok(())
     }
@@ -296,10 +298,20 @@ impl Drop for Child {
 /// Writes a pid file: complete under its name, or not at all.
 fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("write the pid file {path:?}"), &error);
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = path.with_file_name(format!(".{name}"));
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{pid}")); // nobody else's: what a runtime that was killed has left stands in nobody's way
+    let temporary = path.with_file_name(name);
+    let create = || std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary);
     let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let mut file = match create() {
+            // Its process had the same pid.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                std::fs::remove_file(&temporary)?;
+                create()?
+            }
+            created => created?,
+        };
         std::io::Write::write_all(&mut file, pid.to_string().as_bytes())?;
         std::fs::rename(&temporary, path)
     };

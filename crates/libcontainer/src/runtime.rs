@@ -17,7 +17,7 @@ use crate::spec::{Bundle, annotations};
 use crate::state::oci::State;
 use crate::state::{self, Contents, Entry, Id, Phase, Record, Store};
 use making::Making;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -227,6 +227,8 @@ impl Runtime {
             record.cgroup = serde_json::to_value(&location).unwrap_or_default();
         }
 
+        let without_cgroup = location.hierarchies().is_empty();
+
         let home = crate::process::home(process, Some(config), &rootfs);
         let kernel_file_systems = if launch.no_pivot { Host::kernel_file_systems()? } else { Vec::new() };
         let links = links::of(bundle)?;
@@ -241,6 +243,7 @@ impl Runtime {
             filter: filter.as_ref(),
             launch: LaunchFacts {
                 barrier,
+                noted: without_cgroup,
                 home: home.as_deref(),
                 kernel_file_systems: &kernel_file_systems,
                 links: &links,
@@ -258,13 +261,13 @@ impl Runtime {
         let console = launch.console_socket()?;
         let stdio = launch.stdio_fds()?;
         let mut cgroup = making.cgroup.take(); // lent to the launch
-        let mut on_pid = |pid: i32, _pidfd: BorrowedFd<'_>| {
-            record.init = match state::Process::observe(pid) {
+        let mut on_process = |process: Result<state::Process>| {
+            record.init = match process {
                 Err(error) if barrier => return Err(error),
                 // A program that has ended already is no process to find again.
-                seen => seen.ok(),
+                process => process.ok(),
             };
-            if barrier { making.write(&record) } else { Ok(()) }
+            if barrier || without_cgroup { making.write(&record) } else { Ok(()) }
         };
         let launched = launch::perform(
             &plan,
@@ -281,7 +284,7 @@ impl Runtime {
                 console,
                 start_socket,
                 init: None,
-                on_pid: &mut on_pid,
+                on_process: Some(&mut on_process),
                 group: cgroup.as_mut(),
             },
         );
@@ -293,8 +296,8 @@ impl Runtime {
         let receiver = annotations::asked(config, annotations::PIDFD_RECEIVER);
         let told = making
             .write(&record)
-            .and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()))
-            .and_then(|()| receiver.map_or(Ok(()), |path| send_pidfd(Path::new(path), launched.pidfd.as_fd())));
+            .and_then(|()| receiver.map_or(Ok(()), |path| send_pidfd(Path::new(path), launched.pidfd.as_fd())))
+            .and_then(|()| launch.announce(launched.pid, launched.pidfd.as_fd()));
         match told.and_then(|()| launched.release()) {
             Ok(()) => Ok((record, launched, skipped)),
             Err(error) => {

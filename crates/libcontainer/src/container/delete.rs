@@ -4,10 +4,10 @@ use super::{Container, Status};
 use crate::error::{Error, Kind, Result};
 use crate::launch::hook;
 use crate::process::Child;
-use crate::state::{Contents, Phase, Process};
+use crate::state::{Contents, Entry, Phase, Process};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How long `delete` waits for a killed process to be gone.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
@@ -21,10 +21,14 @@ impl Container {
     pub fn delete(&mut self, force: bool) -> Result<Vec<String>> {
         let entry = match self.held.take() {
             Some(held) => held.lock()?.ok_or_else(|| Error::new(Kind::NotFound, "container does not exist"))?,
-            None if force || !self.is_being_made() => self.lock()?,
+            None if force => self.lock_over_init()?,
             None => match self.store.try_open(&self.id)? {
                 Some(entry) => entry,
-                None => return Err(self.not_stopped(Status::Creating)),
+                // Whoever is at work on it may be long about it: at its creation, or at a hook before its program.
+                None => match self.status()? {
+                    Status::Stopped => self.lock()?,
+                    status => return Err(self.not_stopped(status)),
+                },
             },
         };
         if !self.is_of_ours {
@@ -43,6 +47,9 @@ impl Container {
             return Err(self.not_stopped(status));
         }
         if creator_is_gone {
+            if let Some(init) = self.kill_init()? {
+                wait_for_end(init.as_fd())?; // a container without cgroups has nothing else to be found by
+            }
             // Whatever has been started since the record was begun is this container's, also where it is in no
             // cgroup that could be killed as a whole; what is older was there before.
             let since = self.record.as_ref().map_or(u64::MAX, |record| record.begun);
@@ -72,13 +79,19 @@ impl Container {
         failure.and_afterwards(&left)
     }
 
-    fn not_stopped(&self, status: Status) -> Error {
-        let what = format!("cannot delete container {} that is not stopped: {}", self.id(), status.as_str());
-        Error::new(Kind::WrongState, what)
+    /// The lock, which another verb may hold for as long as it waits for the first process: for a hook in it, or for its thaw. Then the
+    /// process's end is what ends the wait.
+    fn lock_over_init(&self) -> Result<Entry> {
+        if let Some(entry) = self.store.try_open(&self.id)? {
+            return Ok(entry);
+        }
+        let contents = self.store.read(&self.id)?;
+        Container::from_contents(&self.store, self.id.clone(), contents)?.kill_init()?;
+        self.lock()
     }
 
-    /// Kills whatever of the container still lives, and waits until it is gone.
-    pub(super) fn kill_everything(&self) -> Result<()> {
+    /// Kills the first process, be it frozen; a pidfd of it, if it was still there.
+    fn kill_init(&self) -> Result<Option<OwnedFd>> {
         let pidfd = self.init().map(|init| init.pidfd()).transpose()?.flatten();
         if let Some(pidfd) = &pidfd {
             let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL); // it may have ended meanwhile
@@ -87,6 +100,17 @@ impl Container {
                 cgroup.thaw()?;
             }
         }
+        Ok(pidfd)
+    }
+
+    fn not_stopped(&self, status: Status) -> Error {
+        let what = format!("cannot delete container {} that is not stopped: {}", self.id(), status.as_str());
+        Error::new(Kind::WrongState, what)
+    }
+
+    /// Kills whatever of the container still lives, and waits until it is gone.
+    pub(super) fn kill_everything(&self) -> Result<()> {
+        let pidfd = self.kill_init()?;
         // A pid namespace does not end before all in it are reaped, and these nobody else reaps.
         for child in self.init().map(Child::take_others).unwrap_or_default() {
             let _ = rustix::process::pidfd_send_signal(child.pidfd(), Signal::KILL); // it may have ended meanwhile

@@ -13,8 +13,8 @@ impl Container {
     /// [`Kind::WrongState`] where the container does not run.
     pub fn pause(&self) -> Result<()> {
         match self.status()? {
-            Status::Running | Status::Created => self.cgroup()?.freeze(),
-            _ => Err(Error::new(Kind::WrongState, "container not running")),
+            Status::Running | Status::Created => self.unless_ended(self.cgroup()?.freeze()),
+            _ => Err(not_running()),
         }
     }
 
@@ -24,7 +24,7 @@ impl Container {
     /// [`Kind::WrongState`] where the container is not paused.
     pub fn resume(&self) -> Result<()> {
         match self.status()? {
-            Status::Paused => self.cgroup()?.thaw(),
+            Status::Paused => self.unless_ended(self.cgroup()?.thaw()),
             _ => Err(Error::new(Kind::WrongState, "container not paused")),
         }
     }
@@ -43,9 +43,9 @@ impl Container {
     /// [`Kind::WrongState`] where it is stopped; what the kernel refuses, with its field.
     pub fn update(&self, resources: &Resources) -> Result<()> {
         if self.status()? == Status::Stopped {
-            return Err(Error::new(Kind::WrongState, "container not running"));
+            return Err(not_running());
         }
-        self.cgroup()?.update(resources)
+        self.unless_ended(self.cgroup()?.update(resources))
     }
 
     /// Changes what its class of service may use, which is so for all who share it; what is absent stays.
@@ -54,7 +54,7 @@ impl Container {
     /// [`Kind::WrongState`] where it is stopped, [`Kind::Unsupported`] where it was made without `linux.intelRdt`; what the kernel refuses.
     pub fn update_class(&self, rdt: &IntelRdt) -> Result<()> {
         if self.status()? == Status::Stopped {
-            return Err(Error::new(Kind::WrongState, "container not running"));
+            return Err(not_running());
         }
         crate::spec::check_class(rdt)?;
         let none = || Error::new(Kind::Unsupported, "the container has no class of service").field("linux.intelRdt");
@@ -84,4 +84,16 @@ impl Container {
     pub fn oom_events(&self) -> Result<OomEvents> {
         self.cgroup()?.oom_events()
     }
+
+    /// What was done to a container that runs; where it has ended on the way, and its cgroups with it, that is the reason to tell.
+    pub(super) fn unless_ended(&self, done: Result<()>) -> Result<()> {
+        let gone = [Some(libc::ENOENT), Some(libc::ENODEV)];
+        let missing = |error: &Error| gone.contains(&error.raw_os_error()) || error.kind() == Kind::Unsupported;
+        let ended = || self.init().is_none_or(|init| init.ends().unwrap_or(false));
+        done.map_err(|error| if missing(&error) && ended() { not_running() } else { error })
+    }
+}
+
+pub(super) fn not_running() -> Error {
+    Error::new(Kind::WrongState, "container not running")
 }

@@ -8,20 +8,21 @@ mod net_devices;
 mod open;
 mod report;
 
-pub(crate) use report::start_failure;
+pub(crate) use report::{died, start_failure};
 
 use crate::cgroup::{Cgroup, Entry};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::plan::{Act, Plan};
+use crate::state::{Found, Process};
 use crate::sys::clone::{Program, Spawn, spawn};
 use crate::sys::{program, socket};
 use hull_init::wire;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// Everything a launch needs beside its plan.
@@ -50,11 +51,14 @@ pub(crate) struct Launch<'a> {
     pub start_socket: Option<OwnedFd>,
     /// The container's init, for a process that joins it, and its pid.
     pub init: Option<(Option<OwnedFd>, i32)>,
-    /// Told the pid before anybody outside may hear of it: before hooks run, and when the process is created.
-    pub on_pid: &'a mut dyn FnMut(i32, BorrowedFd<'_>) -> Result<()>,
+    /// Told who the process is before anybody outside may hear of it: before hooks run, and when the process is created.
+    pub on_process: Option<&'a mut OnProcess<'a>>,
     /// The cgroup, for a process that waits to be put into it.
     pub group: Option<&'a mut Cgroup>,
 }
+
+/// Hears of a process, or why it cannot be found.
+pub(crate) type OnProcess<'a> = dyn FnMut(Result<Process>) -> Result<()> + 'a;
 
 /// A child of this process that has become a container's process, or waits to.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ pub(crate) fn perform<'a>(plan: &'a Plan, mut launch: Launch<'a>) -> Result<Laun
     // From here on their end of the conversation is the child's alone: its death is the end of file.
     drop(slots);
     let mut child = Guard { pid: spawned.pid, pidfd: Some(spawned.pidfd) };
-    let mut conversation = Conversation { plan, launch, sync: ours, told: false, forks, reached: 0, devices: None };
+    let mut conversation = Conversation { plan, launch, sync: ours, forks, reached: 0, devices: None };
     let held = conversation.hold(&mut child);
     let waits = held.map_err(|error| net_devices::give_back(&mut conversation.devices, error))?;
     let pidfd = child.keep().ok_or_else(|| Error::new(Kind::System, "the child's pidfd is gone"))?;
@@ -205,7 +209,6 @@ struct Conversation<'a> {
     plan: &'a Plan,
     launch: Launch<'a>,
     sync: OwnedFd,
-    told: bool,
     /// The child will leave its place to another, and has not yet.
     forks: bool,
     /// The first step at which the child may wait: none comes twice, whoever says so.
@@ -233,13 +236,13 @@ impl Conversation<'_> {
                     self.reached = message.head.step.saturating_add(1);
                     // As long as it forks, it is not yet the process to be known.
                     if !self.forks {
-                        self.tell(child)?;
+                        self.tell(|| Process::observe(child.pid))?;
                     }
                     self.act(child, &message.head)?;
                     go(&self.sync).map_err(|errno| Error::sys("let the container's init go on", errno))?;
                 }
                 wire::CREATED => {
-                    self.tell(child)?;
+                    self.tell(|| Process::observe(child.pid))?;
                     return Ok(true);
                 }
                 wire::FAILED => return Err(report::failure(self.plan, self.launch.program, &message)),
@@ -248,14 +251,9 @@ impl Conversation<'_> {
         }
     }
 
-    fn tell(&mut self, child: &Guard) -> Result<()> {
-        match &child.pidfd {
-            Some(pidfd) if !self.told => {
-                self.told = true;
-                (self.launch.on_pid)(child.pid, pidfd.as_fd())
-            }
-            _ => Ok(()),
-        }
+    /// Tells who the process is, once.
+    fn tell(&mut self, process: impl FnOnce() -> Result<Process>) -> Result<()> {
+        self.launch.on_process.take().map_or(Ok(()), |on_process| on_process(process()))
     }
 
     fn act(&mut self, child: &Guard, message: &wire::Message) -> Result<()> {
@@ -273,15 +271,19 @@ impl Conversation<'_> {
         if self.forks {
             // A pid namespace whose first process ends kills whoever enters it, be it before its first word.
             let status = child.bury_group();
-            return Err(report::died(status.and_then(|status| status.terminating_signal())));
+            return Err(died(status.and_then(|status| status.terminating_signal())));
         }
         let waits = self.plan.steps.iter().any(|step| matches!(step.op, hull_init::op::Op::Barrier { .. }));
-        let Some(pidfd) = child.pidfd.as_ref().filter(|_| waits) else {
-            self.tell(child)?;
-            return Ok(false);
-        };
+        if !waits {
+            let found = Process::find(child.pid);
+            if !matches!(found, Ok(Found::Unborn)) {
+                self.tell(|| found.and_then(|found| found.alive(child.pid)))?;
+                return Ok(false);
+            }
+        }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        let status = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options).ok().flatten();
-        Err(report::died(status.and_then(|status| status.terminating_signal())))
+        let wait = |pidfd: &OwnedFd| rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options).ok().flatten();
+        let status = child.pidfd.as_ref().and_then(wait);
+        Err(died(status.and_then(|status| status.terminating_signal())))
     }
 }

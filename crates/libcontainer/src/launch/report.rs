@@ -177,7 +177,7 @@ pub(super) fn clone_failure(error: Error, plan: &Plan, into_cgroup: bool) -> Err
 }
 
 /// A child that ended without a message.
-pub(super) fn died(signal: Option<i32>) -> Error {
+pub(crate) fn died(signal: Option<i32>) -> Error {
     let error = match signal {
         Some(signal) => Error::new(Kind::System, format!("container init was killed by signal {signal}")),
         None => Error::new(Kind::System, "container init ended without a word"),

@@ -84,6 +84,8 @@ pub struct Cgroups {
 pub struct LaunchFacts<'a> {
     /// Stop before the program until `start` comes.
     pub barrier: bool,
+    /// Go on to the program only when the runtime knows the process: nothing else would find it, should the runtime be killed.
+    pub noted: bool,
     /// `chroot` instead of `pivot_root`, for a host that runs from an initramfs.
     pub no_pivot: bool,
     /// With `no_pivot`: where the host has a procfs or a sysfs ([`Host::kernel_file_systems`]).

@@ -4,6 +4,7 @@ use super::OpenWhat;
 use super::builder::{Arg, Builder, Origin, origin};
 use crate::error::{Error, Result};
 use hull_init::op::{Addr, Op};
+use hull_init::wire::point;
 use std::collections::BTreeSet;
 
 /// execvp(3)'s search path for a process without PATH.
@@ -25,6 +26,8 @@ pub(super) fn barrier(b: &mut Builder<'_>) -> Result<()> {
         let [stdout, stderr] = super::hooks::outputs(b, &b.input.config.hooks.start_container);
         let op = Op::Barrier { listener, keep: inherited(b), stdout, stderr };
         b.step(origin("", "wait for start"), op);
+    } else if b.input.launch.noted {
+        b.meet(origin("", "wait to be noted"), point::PROGRAM, []);
     }
     Ok(())
 }

@@ -16,16 +16,56 @@ pub struct Process {
     pub start_time: u64,
 }
 
+/// What there is of a process by the time it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It lives.
+    Alive(Process),
+    /// It has ended, if it ever was.
+    Ended,
+    /// It ends, or has, and was hull-init to the last: it has not come to a program.
+    Unborn,
+}
+
+impl Found {
+    /// # Errors
+    /// ESRCH where it does not live.
+    pub fn alive(self, pid: i32) -> Result<Process> {
+        match self {
+            Found::Alive(process) => Ok(process),
+            Found::Ended | Found::Unborn => Err(Error::sys(format!("find process {pid}"), Errno::SRCH)),
+        }
+    }
+}
+
 impl Process {
     /// The process that has `pid` now.
     ///
     /// # Errors
     /// ESRCH where there is none or it has ended; whatever kept `/proc/PID/stat` from being read.
     pub fn observe(pid: i32) -> Result<Process> {
-        match look(pid)? {
-            Some(stat) if !stat.ended => Ok(Process { pid, start_time: stat.start_time }),
-            _ => Err(Error::sys(format!("find process {pid}"), Errno::SRCH)),
-        }
+        Process::find(pid)?.alive(pid)
+    }
+
+    /// What becomes of the process that has `pid` now. One whose descriptors are closed without its having executed a program
+    /// is known to end: the kernel marks it before it closes them.
+    ///
+    /// # Errors
+    /// Whatever kept `/proc/PID/stat` from being read.
+    pub fn find(pid: i32) -> Result<Found> {
+        Ok(match look(pid)? {
+            Some(stat) if stat.unborn() => Found::Unborn,
+            Some(stat) if !stat.ended => Found::Alive(Process { pid, start_time: stat.start_time }),
+            _ => Found::Ended,
+        })
+    }
+
+    /// Whether the process ends, or has, as hull-init. One that was waited for is not known any more: false.
+    ///
+    /// # Errors
+    /// As [`Process::alive`].
+    pub fn is_unborn(&self) -> Result<bool> {
+        Ok(look(self.pid)?.is_some_and(|stat| stat.start_time == self.start_time && stat.unborn()))
     }
 
     /// Whether the process lives. One that ended and was not waited for does not; one whose first thread ended while
@@ -79,7 +119,14 @@ fn known(pid: i32) -> Option<Pid> {
 struct Stat {
     ended: bool,
     exiting: bool,
+    hull_init: bool,
     start_time: u64,
+}
+
+impl Stat {
+    fn unborn(&self) -> bool {
+        self.hull_init && (self.ended || self.exiting)
+    }
 }
 
 /// Reads `/proc/PID/stat`; `None` where no process has the pid.
@@ -122,13 +169,22 @@ const PF_EXITING: u32 = 4;
 /// closing bracket of the file ends it, for only letters and numbers follow.
 fn parse(stat: &[u8]) -> Option<Stat> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let begin = stat.iter().position(|&byte| byte == b'(')? + 1;
+    let hull_init = is_hull_init(stat.get(begin..end)?);
     let mut fields = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace();
     let state = fields.next()?; // field 3
     let flags: u32 = fields.nth(5)?.parse().ok()?; // field 9
     let threads: i64 = fields.nth(10)?.parse().ok()?; // field 20
     let start_time = fields.nth(1)?.parse().ok()?; // field 22
     let ended = matches!(state, "Z" | "X" | "x") && threads <= 1;
-    Some(Stat { ended, exiting: flags & PF_EXITING != 0, start_time })
+    Some(Stat { ended, exiting: flags & PF_EXITING != 0, hull_init, start_time })
+}
+
+/// What the kernel calls a process that executes [`sealed`](crate::sys::program::sealed): by the file since Linux 6.14, by the number
+/// of the descriptor before.
+fn is_hull_init(comm: &[u8]) -> bool {
+    let is_number = !comm.is_empty() && comm.iter().all(u8::is_ascii_digit);
+    is_number || comm == b"memfd:hull-init" || comm == b"hull-init"
 }
 
 #[cfg(test)]
@@ -148,13 +204,13 @@ mod tests {
         for comm in ["cat", "", "a b", ") Z 1 2", "((", "))", "\n) R (", "Z"] {
             assert_eq!(
                 parse(&stat(comm, "S", 1)),
-                Some(Stat { ended: false, exiting: false, start_time: 777 }),
+                Some(Stat { ended: false, exiting: false, hull_init: false, start_time: 777 }),
                 "{comm:?}"
             );
         }
         let mut bytes = stat("?", "S", 1);
         bytes[4] = 0xff;
-        assert_eq!(parse(&bytes), Some(Stat { ended: false, exiting: false, start_time: 777 }));
+        assert_eq!(parse(&bytes), Some(Stat { ended: false, exiting: false, hull_init: false, start_time: 777 }));
     }
 
     #[test]
@@ -166,6 +222,20 @@ mod tests {
         }
         for cut in ["", "12", "12 (a", "12 (a) S 1 2 3"] {
             assert_eq!(parse(cut.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn hull_init_at_its_end_is_told_from_a_program_at_its_own() {
+        for (comm, state, unborn) in [
+            ("memfd:hull-init", "Z", true),
+            ("hull-init", "Z", true),
+            ("27", "Z", true),
+            ("memfd:hull-init", "S", false),
+            ("sh", "Z", false),
+            ("", "Z", false),
+        ] {
+            assert_eq!(parse(&stat(comm, state, 1)).map(|stat| stat.unborn()), Some(unborn), "{comm} {state}");
         }
     }
 

@@ -34,7 +34,7 @@ mod id;
 pub mod oci;
 mod record;
 
-pub use alive::Process;
+pub use alive::{Found, Process};
 pub use clock::{now, ticks, timestamp};
 pub use entry::{Entry, Unlocked};
 pub use id::Id;
