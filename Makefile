@@ -57,11 +57,12 @@ bench: build
 test-engines: build
 	HULL=$(HULL) integration/engines/run
 
-# A machine with systemd and pure cgroup v2, made and booted for the tests of both; TESTS names others of integration/tests.
+# A machine with systemd: its image made once, then booted with cgroup v2, with SELinux and with version 1, for the tests of each.
+# TESTS='limits systemd' names files of integration/tests for one boot, with v2, or with what BOOT says.
 test-machine: need-root build
 	HULL=$(HULL) integration/machine/run $(TESTS)
 
-# A root shell in that machine.
+# A root shell in that machine, in the boot that BOOT says.
 machine-shell: need-root build
 	HULL=$(HULL) integration/machine/run --shell
 

@@ -35,6 +35,15 @@ pub fn is_v1_of(controller: &str) -> bool {
     Path::new("/sys/fs/cgroup").join(controller).join("cgroup.procs").exists()
 }
 
+/// Whether all of these controllers are in hierarchies of version 1; says so where not.
+pub fn are_v1_here(controllers: &[&str]) -> bool {
+    let missing = controllers.iter().find(|name| !is_v1_of(name));
+    if let Some(name) = missing {
+        println!("skipped: this machine has no hierarchy of version 1 for {name}");
+    }
+    missing.is_none()
+}
+
 /// Whether `controller`, by version 1's name, is anywhere; says so where not.
 pub fn is_here(controller: &str) -> bool {
     let names = fs::read_to_string(view::v2_root().join("cgroup.controllers")).unwrap_or_default();

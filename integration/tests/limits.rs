@@ -200,7 +200,7 @@ fn limits_no_kernel_has_any_more_are_told() {
     let mut bundle = rt.bundle();
     for (field, value) in [("kernel", json!(1 << 20)), ("useHierarchy", json!(false))] {
         bundle.set("/linux/resources/memory", json!({field: value})).args(&["echo", "ran"]);
-        let output = rt.run(&bundle).exits(0).says(&format!("linux.resources.memory.{field}"));
+        let output = rt.run(&bundle).exits(0).says(&format!("linux.resources.memory.{field}")).one_line();
         assert_eq!(output.stdout, "ran\n");
     }
 }

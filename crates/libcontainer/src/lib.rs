@@ -20,7 +20,7 @@
 //! remembers what came of it. Imports point downwards only:
 //!
 //! ```text
-//! runtime container exec  ──►  launch  ──►  plan  ──►  spec host cgroup resctrl seccomp state  ──►  root proc  ──►  sys  ──►  hull-init
+//! runtime container exec process  ──►  launch  ──►  plan  ──►  spec host cgroup resctrl seccomp state  ──►  config proc  ──►  sys  ──►  error
 //! ```
 //!
 //! # In a program of yours

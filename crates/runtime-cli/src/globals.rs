@@ -12,7 +12,11 @@ use std::path::{Component, Path, PathBuf};
 
 /// Options of the program itself.
 pub const OPTIONS: &[Opt] = &[
-    Opt { names: &["root"], takes: Takes::Path("DIR"), about: "where the state of containers is kept" },
+    Opt {
+        names: &["root"],
+        takes: Takes::Path("DIR"),
+        about: "the state of containers (default: /run/hull; for an ordinary user: $XDG_RUNTIME_DIR/hull)",
+    },
     Opt { names: &["log"], takes: Takes::Path("FILE"), about: "append errors to this file (default: standard error)" },
     Opt { names: &["log-format"], takes: Takes::Text("FORMAT"), about: "text (the default) or json" },
     Opt {

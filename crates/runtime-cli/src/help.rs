@@ -24,7 +24,8 @@ pub fn program() -> String {
 
 /// Help for one verb.
 pub fn verb(verb: &Verb) -> String {
-    let mut text = format!("hull {} - {}\n\nUsage:\n   hull {0} [options] {}\n", verb.name, verb.about, verb.operands);
+    let usage = format!("hull {} [options] {}", verb.name, verb.operands);
+    let mut text = format!("hull {} - {}\n\nUsage:\n   {}\n", verb.name, verb.about, usage.trim_end());
     if !verb.detail.is_empty() {
         text += &format!("\n{}\n", verb.detail);
     }

@@ -43,6 +43,11 @@ pub(super) const OWN_CGROUP: &str = "no cgroup is delegated to this user here: w
 /// Whence the controllers come that a user has.
 const OWN_CONTROLLERS: &str = "systemd gives a user the controllers that Delegate= of user@.service names: add it with \
                                `systemctl edit user@.service` and log in anew";
+/// The controllers that Delegate= can name (systemd.resource-control(5)).
+const OF_SYSTEMD: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+/// Whence the others come.
+const OTHER_CONTROLLERS: &str = "systemd delegates no such controller: root allows it, by cgroup.subtree_control of each cgroup \
+                                 above the user's";
 
 pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
     let mut limits = Limits::new(resources)?;
@@ -53,7 +58,7 @@ pub(super) fn update(cgroup: &mut Cgroup, resources: &Resources) -> Result<()> {
         return Err(Error::new(Kind::Unsupported, "the container was made without a cgroup, which could have limits"));
     }
     let places = location.hierarchies.iter().map(place).collect();
-    let mut applier = Applier::new(places);
+    let mut applier = Applier { skipped: limits.ignored.clone(), ..Applier::new(places) };
     applier.check(&limits)?;
     if let Some(unit) = &location.unit {
         systemd::update(unit, &location, &mut limits, policy.as_ref())?;
@@ -85,7 +90,6 @@ impl<'a> Applier<'a> {
 
     /// Sets all limits in their order.
     pub fn limits(&mut self, limits: &Limits) -> Result<()> {
-        self.skipped.extend(limits.ignored.iter().cloned());
         for asked in &limits.asked {
             match self.limit(asked) {
                 // Nobody's cgroup: the caller has said that limits are not hull's affair.
@@ -107,7 +111,10 @@ impl<'a> Applier<'a> {
                     .field(field)
             }
             None if !not_permitted(error.raw_os_error()) => error,
-            None if missing && self.is_of_a_users_systemd() => error.hint(OWN_CONTROLLERS),
+            None if missing && self.is_of_a_users_systemd() => {
+                let delegable = error.failed_object().is_some_and(|name| OF_SYSTEMD.contains(&name));
+                error.hint(if delegable { OWN_CONTROLLERS } else { OTHER_CONTROLLERS })
+            }
             None if self.lenient => error.hint(OWN_CGROUP),
             None => error,
         }

@@ -121,7 +121,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub asked: Vec<Asked>,
-    /// What was asked for and no kernel does any more, in words.
+    /// What was asked for and no kernel does any more, in words, for an update: of a config its rules say so.
     pub ignored: Vec<String>,
 }
 

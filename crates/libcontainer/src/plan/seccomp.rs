@@ -1,7 +1,8 @@
 //! Where in the plan the filter is loaded.
 //!
-//! Loading needs no_new_privs or CAP_SYS_ADMIN, and every system call after it goes through the filter; so it comes as
-//! late as it can. Only a filter with a listener comes before the barrier: the agent expects to hear of it at create.
+//! Loading needs no_new_privs or CAP_SYS_ADMIN, and every system call after it goes through the filter. So that of a container
+//! comes as late as it can, and before the barrier only with a listener: the agent expects to hear of it at create. That of an
+//! exec comes before the process appears in the container's pid namespace, where the filter lets it go there.
 
 use super::builder::{Builder, origin};
 use super::{Act, console, namespaces, program};

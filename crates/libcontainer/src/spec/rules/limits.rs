@@ -33,10 +33,14 @@ pub(super) fn memory_is_in_range(config: &Config, faults: &mut Faults) {
     }
 }
 
-pub(super) fn memory_kernel_limit_is_gone(config: &Config, faults: &mut Faults) {
+pub(super) fn memory_has_what_kernels_still_have(config: &Config, faults: &mut Faults) {
     let Some(memory) = resources(config).and_then(|resources| resources.memory.as_ref()) else { return };
     if memory.kernel.is_some_and(|value| value != 0) {
         faults.warn("linux.resources.memory.kernel", "a limit of kernel memory is deprecated and ignored");
+    }
+    if memory.use_hierarchy == Some(false) {
+        let why = "ignored: memory is always counted with that of child cgroups since Linux 5.11";
+        faults.warn("linux.resources.memory.useHierarchy", why);
     }
 }
 
@@ -205,6 +209,12 @@ pub(super) const CASES: super::tests::Cases = &[
         r#"{"linux": {"resources": {"memory": {"kernel": 4096}}}}"#,
         "linux.resources.memory.kernel",
         "warning: a limit of kernel memory is deprecated and ignored",
+    ),
+    (r#"{"linux": {"resources": {"memory": {"useHierarchy": true}}}}"#, "", ""),
+    (
+        r#"{"linux": {"resources": {"memory": {"useHierarchy": false}}}}"#,
+        "linux.resources.memory.useHierarchy",
+        "warning: ignored: memory is always counted with that of child cgroups since Linux 5.11",
     ),
     (
         r#"{"linux": {"resources": {"cpu": {"quota": -2}}}}"#,

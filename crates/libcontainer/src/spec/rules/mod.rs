@@ -70,7 +70,7 @@ const RULES: &[(&str, Rule)] = &[
     ("config-linux.md, network devices", devices::network_devices_have_a_namespace),
     (RESOURCES, devices::device_rules_are_known),
     (RESOURCES, limits::memory_is_in_range),
-    (RESOURCES, limits::memory_kernel_limit_is_gone),
+    (RESOURCES, limits::memory_has_what_kernels_still_have),
     (RESOURCES, limits::cpu_is_in_range),
     (RESOURCES, limits::cpu_lists_are_lists),
     (RESOURCES, limits::pids_are_in_range),
