@@ -107,8 +107,8 @@ fn stat_fields(text: &str) -> Vec<String> {
 fn scheduler() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    // A v1 cpu cgroup has no real time of its own unless it is given some.
-    if !integration::cgroup::is_v2() {
+    // A v1 cpu cgroup has no real time of its own unless it is given some, where the kernel shares it out.
+    if std::path::Path::new("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists() {
         bundle.set("/linux/resources/cpu", json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}));
     }
     // Fields 19 (nice), 40 (rt_priority) and 41 (policy) of proc_pid_stat(5).
@@ -201,8 +201,7 @@ fn the_callers_cpu_affinity_is_not_the_containers() {
 fn a_program_without_its_interpreter() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let script = bundle.file("/run.sh", "#!/no/such/interpreter\n");
-    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.program("/run.sh", "#!/no/such/interpreter\n");
     bundle.args(&["/run.sh"]);
     rt.run(&bundle).exits(1).says("exec /run.sh: no such file or directory").says("interpreter").one_line();
     let container = rt.create(&bundle);
