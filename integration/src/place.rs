@@ -4,15 +4,19 @@
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What unix(7) leaves of its 107 bytes for the directory, beside those of the test and a socket in it.
 const ROOM: usize = 50;
 
 /// The directory for temporary files, or the first one that serves as it should.
-pub fn for_tests() -> PathBuf {
-    let usual = std::env::temp_dir();
-    let all = [usual.as_path(), Path::new("/tmp"), Path::new("/var/tmp")];
-    all.into_iter().find(|dir| serves(dir)).unwrap_or(&usual).to_owned()
+pub fn for_tests() -> &'static Path {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let usual = std::env::temp_dir();
+        let all = [usual.as_path(), Path::new("/tmp"), Path::new("/var/tmp")];
+        all.into_iter().find(|dir| serves(dir)).unwrap_or(&usual).to_owned()
+    })
 }
 
 fn serves(dir: &Path) -> bool {

@@ -50,13 +50,14 @@ fn is_root() -> bool {
 fn again(name: &str, prefix: &[&str]) {
     let this = std::env::current_exe().unwrap();
     let mut command = Command::new(prefix[0]);
-    // By its descriptor: an ordinary user may not get to where the program is.
+    // By its descriptor: an ordinary user may not get to where the program is, nor to this one's temporary files.
     command.stdin(std::fs::File::open(this).unwrap());
     command
         .args(&prefix[1..])
         .arg("/proc/self/fd/0")
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1");
+    command.env_remove("TMPDIR");
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{name} inside: {}\n{text}", output.status);

@@ -207,15 +207,17 @@ fn a_reader_that_left_does_not_stop_the_container() {
     drop(shown);
     let streams = Streams { input: input.as_fd(), output: output.as_fd(), error: output.as_fd() };
     let (mut terminal, slave) = receive(streams);
-    for _ in 0..20 {
+    for n in 0..20 {
         // More than a pseudo-terminal holds.
         rustix::io::write(&slave, &[b'x'; 4000]).unwrap();
         while terminal.output.is_some() {
             assert!(turn(&mut terminal));
         }
         // The kernel carries it over in its own time: without a wait, all of it together would fill the terminal.
-        let mut arrived = [PollFd::new(&terminal.master, PollFlags::IN)];
-        assert_eq!(poll(&mut arrived, Some(&PATIENCE)).unwrap(), 1);
+        if n > 0 {
+            let mut arrived = [PollFd::new(&terminal.master, PollFlags::IN)];
+            assert_eq!(poll(&mut arrived, Some(&PATIENCE)).unwrap(), 1);
+        }
         while terminal.read_output() {}
     }
     assert!(terminal.drained());
