@@ -19,6 +19,15 @@ pub fn v2_root() -> &'static Path {
     if hybrid.is_dir() { hybrid } else { Path::new("/sys/fs/cgroup") }
 }
 
+/// Whether the host has that tree mounted, so that a test can look there; says so where not.
+pub fn has_v2_root() -> bool {
+    let here = v2_root().join("cgroup.procs").exists();
+    if !here {
+        println!("skipped: the host has no mount of cgroup v2 to look at");
+    }
+    here
+}
+
 /// A private mount namespace in which a shell command prepares the ground.
 pub fn in_mount_namespace(prepare: &str) -> Vec<String> {
     let script = format!("mount --make-rprivate / && {prepare} && exec \"$@\"");

@@ -1,5 +1,5 @@
-//! What a container has when systemd writes to its cgroup by itself: after a `daemon-reload`, a `daemon-reexec`, a `set-property`
-//! (in the machine of integration/machine).
+//! What a container has when systemd writes to its cgroup by itself: after a `daemon-reload` or a `set-property` (in the
+//! machine of integration/machine).
 
 use integration::cgroup::some_disk;
 use integration::systemd::{Instance, bundle, is_here, is_here_with_v2, read, sleeper, unit};
@@ -13,13 +13,9 @@ const SYSTEM: Instance = Instance::System;
 /// holds this for reading.
 static RELOADS: RwLock<()> = RwLock::new(());
 
-fn reload_by(verb: &str) {
-    let _alone = RELOADS.write().unwrap_or_else(PoisonError::into_inner);
-    SYSTEM.systemctl(&[verb]).go().ok();
-}
-
 fn reload() {
-    reload_by("daemon-reload");
+    let _alone = RELOADS.write().unwrap_or_else(PoisonError::into_inner);
+    SYSTEM.systemctl(&["daemon-reload"]).go().ok();
 }
 
 /// Has systemd write all that it knows of a unit's controllers.
@@ -150,26 +146,6 @@ fn resources_count_more_than_an_annotation() {
     assert_eq!(SYSTEM.show(&unit(&rt), "TasksMax"), "33");
     rewrite(&unit(&rt));
     assert_eq!(read(&SYSTEM.cgroup(&unit(&rt)), "pids.max"), "33");
-}
-
-#[test]
-fn another_systemd_takes_over() {
-    if !is_here_with_v2() {
-        return;
-    }
-    let rt = Runtime::new();
-    let mut bundle = bundle(&rt);
-    bundle.set("/linux/resources/memory", json!({"limit": 64 << 20}));
-    let container = sleeper(&rt, &mut bundle);
-    reload_by("daemon-reexec");
-    let cgroup = SYSTEM.cgroup(&unit(&rt));
-    assert_eq!(read(&cgroup, "memory.max"), "67108864");
-    container.verb(&["update", "--memory", "33554432"]).ok();
-    assert_eq!(read(&cgroup, "memory.max"), "33554432");
-    assert_eq!(SYSTEM.show(&unit(&rt), "MemoryMax"), "33554432");
-    assert_eq!(container.sh("echo joined").word(), "joined");
-    container.verb(&["delete", "--force"]).ok();
-    assert!(!SYSTEM.knows(&unit(&rt)) && !cgroup.exists());
 }
 
 /// Which of two devices can be opened.

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long systemd may take to answer or to finish a job: as long as runc gives it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ impl Failure {
     /// Whether this is the refusal of that name, without what all of systemd's begin with.
     pub fn is(&self, wanted: &str) -> bool {
         matches!(self, Failure::Refused { name, .. } if name.strip_prefix("org.freedesktop.systemd1.") == Some(wanted))
+    }
+
+    /// Whether the other side has left the bus before it answered.
+    pub fn is_vanished(&self) -> bool {
+        matches!(self, Failure::Refused { name, .. } if name == "org.freedesktop.DBus.Error.NoReply")
+    }
+
+    /// Whether the bus knows nobody of a name.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Failure::Refused { name, .. } if name == "org.freedesktop.DBus.Error.NameHasNoOwner")
     }
 
     /// The error of what was being done.
@@ -254,5 +264,5 @@ pub(crate) struct Object<'a> {
 }
 
 /// The bus itself.
-const DBUS: Object<'_> =
+pub(super) const DBUS: Object<'_> =
     Object { destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus" };

@@ -73,11 +73,11 @@ impl Pending {
         let mut manager = Manager::connect(unit.user)?;
         let stem = unit.name.strip_suffix(".scope").unwrap_or(&unit.name);
         let yes = |name: &str| Property::new(name, Value::Bool(true));
-        let pid = Value::Uint32(u32::try_from(pid).unwrap_or_default());
+        let pid = u32::try_from(pid).unwrap_or_default();
         let mut properties = vec![
             Property::new("Description", Value::text(format!("hull container {stem}"))),
             Property::new("Slice", Value::text(unit.slice_name())),
-            Property::new("PIDs", Value::Array("u".to_owned(), vec![pid])),
+            Property::new("PIDs", Value::Array("u".to_owned(), vec![Value::Uint32(pid)])),
             yes("Delegate"),
             Property::new("DefaultDependencies", Value::Bool(false)),
             Property::new("CollectMode", Value::text("inactive-or-failed")),
@@ -91,7 +91,7 @@ impl Pending {
         // The config's resources come last: what it says twice is what the cgroup's files get.
         properties.extend(limit_properties(location, limits, true, &mut manager)?);
         properties.extend(device_properties(location, policy)?);
-        manager.start(&unit.name, &properties)
+        manager.start(&unit.name, &properties, pid)
     }
 }
 

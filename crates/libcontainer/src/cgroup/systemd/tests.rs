@@ -93,7 +93,11 @@ fn reply(body: Vec<Value>) -> Message {
 }
 
 fn refusal(name: &str, text: &str) -> Message {
-    let error = format!("org.freedesktop.systemd1.{name}");
+    refusal_by("systemd1", name, text)
+}
+
+fn refusal_by(whom: &str, name: &str, text: &str) -> Message {
+    let error = format!("org.freedesktop.{whom}.{name}");
     Message { error, body: vec![Value::text(text)], ..Message::new(Kind::Error) }
 }
 
@@ -106,6 +110,12 @@ fn job_removed(job: u32, result: &str) -> Message {
         body,
         ..Message::new(Kind::Signal)
     }
+}
+
+/// systemd has come back to the bus.
+fn returned() -> Message {
+    let body = ["org.freedesktop.systemd1", "", ":1.99"].map(Value::text).to_vec();
+    Message { member: "NameOwnerChanged".into(), body, ..job_removed(0, "") }
 }
 
 fn job(job: u32) -> Message {
@@ -129,10 +139,10 @@ fn a_scope_comes_and_goes() {
     for bus in [true, false] {
         let fake = Fake::new(bus, obliging);
         let mut manager = fake.manager();
-        manager.start(SCOPE, &[Property::new("Delegate", Value::Bool(true))]).unwrap();
+        manager.start(SCOPE, &[Property::new("Delegate", Value::Bool(true))], 9).unwrap();
         let calls: Vec<Message> = fake.calls.try_iter().collect();
         let names: Vec<_> = calls.iter().map(|call| call.member.as_str()).collect();
-        let greeting: &[&str] = if bus { &["Hello", "AddMatch"] } else { &[] };
+        let greeting: &[&str] = if bus { &["Hello", "AddMatch", "AddMatch"] } else { &[] };
         assert_eq!(names, [greeting, &["StartTransientUnit"]].concat());
         let call = calls.last().unwrap();
         assert_eq!(
@@ -164,7 +174,7 @@ fn a_failed_unit_makes_way() {
         ("StartTransientUnit", 1) => vec![refusal("UnitExists", "Unit t-1.scope was already loaded.")],
         _ => obliging(call, count),
     });
-    fake.manager().start(SCOPE, &[]).unwrap();
+    fake.manager().start(SCOPE, &[], 9).unwrap();
     assert_eq!(fake.called(), ["StartTransientUnit", "ResetFailedUnit", "StartTransientUnit"]);
 }
 
@@ -174,7 +184,7 @@ fn a_unit_in_use_does_not() {
         "StartTransientUnit" => vec![refusal("UnitExists", "Unit t-1.scope was already loaded.")],
         _ => obliging(call, count),
     });
-    let error = fake.manager().start(SCOPE, &[]).unwrap_err();
+    let error = fake.manager().start(SCOPE, &[], 9).unwrap_err();
     assert_eq!((error.kind(), error.config_field()), (error::Kind::WrongState, Some("linux.cgroupsPath")));
     assert!(error.to_string().contains("already loaded"), "{error}");
 }
@@ -185,7 +195,7 @@ fn a_job_that_fails() {
         "StartTransientUnit" => vec![job(3), job_removed(3, "dependency")],
         _ => obliging(call, count),
     });
-    let error = fake.manager().start(SCOPE, &[]).unwrap_err();
+    let error = fake.manager().start(SCOPE, &[], 9).unwrap_err();
     assert!(error.to_string().contains("dependency"), "{error}");
     assert_eq!(fake.called(), ["StartTransientUnit", "ResetFailedUnit"], "its name is free again");
 }
@@ -221,7 +231,7 @@ fn the_bus_says_no() {
                 _ => obliging(call, count),
             },
         };
-        let error = Fake::new(true, script).manager().start(SCOPE, &[]).unwrap_err();
+        let error = Fake::new(true, script).manager().start(SCOPE, &[], 9).unwrap_err();
         assert!(error.to_string().contains(&format!("call {refused} of the bus: no more")), "{error}");
     }
 }
@@ -229,7 +239,7 @@ fn the_bus_says_no() {
 #[test]
 fn systemd_hangs_up() {
     let fake = Fake::new(false, |_, _| vec![Message { body: vec![Value::Byte(1)], ..Message::new(Kind::Reply) }]);
-    let error = fake.manager().start(SCOPE, &[]).unwrap_err();
+    let error = fake.manager().start(SCOPE, &[], 9).unwrap_err();
     assert!(error.to_string().contains("without a job"), "{error}");
     let directory = tempfile::tempdir().unwrap();
     for (name, said) in
@@ -242,6 +252,69 @@ fn systemd_hangs_up() {
         let error = Bus::connect(&[address]).unwrap_err();
         assert!(error.to_string().contains(path.to_str().unwrap()), "{name}: {error}");
     }
+}
+
+const VANISHED: &str = "Message recipient disconnected from message bus without replying";
+
+#[test]
+fn an_answer_is_lost_when_systemd_executes_itself_anew() {
+    let fake = Fake::new(true, |call, count| match (call.member.as_str(), count) {
+        ("SetUnitProperties", ..4) => vec![refusal_by("DBus.Error", "NoReply", VANISHED)],
+        ("GetNameOwner", _) => vec![refusal_by("DBus.Error", "NameHasNoOwner", "no such name"), returned()],
+        _ => obliging(call, count),
+    });
+    fake.manager().set(SCOPE, &[]).unwrap();
+    let calls = ["Hello", "SetUnitProperties", "AddMatch", "GetNameOwner", "SetUnitProperties", "Ping"];
+    assert_eq!(fake.called(), calls);
+}
+
+#[test]
+fn a_scope_whose_making_was_not_answered_is_ours_if_it_has_our_process() {
+    for ours in [true, false] {
+        let script: Script = match ours {
+            true => |call, count| match call.member.as_str() {
+                "GetUnit" | "GetUnitByPID" => vec![job(1)],
+                _ => unanswered(call, count),
+            },
+            false => |call, count| match call.member.as_str() {
+                "GetUnit" => vec![job(1)],
+                "GetUnitByPID" => vec![job(2)],
+                _ => unanswered(call, count),
+            },
+        };
+        let fake = Fake::new(true, script);
+        let started = fake.manager().start(SCOPE, &[], 9);
+        assert_eq!(started.map_err(|error| error.kind()), if ours { Ok(()) } else { Err(error::Kind::WrongState) });
+        let made = ["Hello", "AddMatch", "AddMatch", "StartTransientUnit", "GetNameOwner", "StartTransientUnit"];
+        let rest: &[&str] = if ours { &["StartUnit"] } else { &["ResetFailedUnit", "StartTransientUnit"] };
+        assert_eq!(fake.called(), [&made, &["GetUnit", "GetUnitByPID"][..], rest].concat());
+    }
+}
+
+/// The first call makes the unit, and nobody tells.
+fn unanswered(call: &Message, count: usize) -> Vec<Message> {
+    match (call.member.as_str(), count) {
+        ("StartTransientUnit", 4) => vec![refusal_by("DBus.Error", "NoReply", VANISHED)],
+        ("StartTransientUnit", _) => vec![refusal("UnitExists", "Unit t-1.scope was already loaded.")],
+        ("StartUnit", _) => vec![job(5), job_removed(5, "done")],
+        _ => obliging(call, count),
+    }
+}
+
+#[test]
+fn the_end_of_a_job_is_not_told_when_systemd_executes_itself_anew() {
+    let fake = Fake::new(true, |call, count| match call.member.as_str() {
+        "StartTransientUnit" => vec![job(3), returned()],
+        "StartUnit" => vec![job(4), job_removed(3, "x"), job_removed(4, "done")],
+        "StopUnit" if count == 6 => vec![returned(), job(5)],
+        "StopUnit" => vec![refusal("NoSuchUnit", "Unit t-1.scope not loaded.")],
+        _ => obliging(call, count),
+    });
+    let mut manager = fake.manager();
+    manager.start(SCOPE, &[], 9).unwrap();
+    assert_eq!(fake.called()[3..], ["StartTransientUnit", "StartUnit"]);
+    manager.stop(SCOPE, false).unwrap();
+    assert_eq!(fake.called(), ["StopUnit", "StopUnit"]);
 }
 
 #[test]
