@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::{Fifo, config};
+use crate::{Call, Fifo, config};
 
 /// The programs of busybox the tests call inside a container.
 const APPLETS: &str = "sh ash awk base64 cat chgrp chmod chown cmp cp cut date dd df dirname du echo env expr false find free fold \
@@ -50,6 +50,14 @@ impl Bundle {
         let path = self.inside(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Writes a program into the root file system, with the directories it needs.
+    pub fn program(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.inside(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_program(&path, text);
         path
     }
 
@@ -182,13 +190,25 @@ fn populate(rootfs: &Path) {
     for dir in ["bin", "etc", "proc", "sys", "dev", "root"] {
         fs::create_dir_all(rootfs.join(dir)).unwrap();
     }
-    fs::copy("/bin/busybox", rootfs.join("bin/busybox")).expect("busybox-static is needed");
+    copy_program(Path::new("/bin/busybox"), &rootfs.join("bin/busybox"));
     for applet in APPLETS.split_whitespace() {
         symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
     }
     fs::write(rootfs.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
         .unwrap();
     fs::write(rootfs.join("etc/group"), "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n").unwrap();
+}
+
+/// Copies a program. Another process does it: a child that another thread makes just then would have a copy of the descriptor to write it, and as
+/// long as it has, until its own exec, nobody could execute the program (ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) {
+    Call::new("cp").args([from, to]).go().ok();
+}
+
+/// Writes a program, in the same way.
+pub fn write_program(path: &Path, text: &str) {
+    let write = "cat > \"$1\" && chmod 755 \"$1\"";
+    Call::new("sh").args(["-c", write, "sh"]).arg(path).input(text).go().ok();
 }
 
 /// Gives a tree to a user and their group of the same number.

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::Refusal;
 use crate::fifo::readable;
+use crate::place;
 
 /// A call being prepared.
 pub struct Call {
@@ -82,11 +83,11 @@ impl Call {
 
     /// Starts the call and does not wait.
     pub fn spawn(mut self) -> Running {
-        let out = tempfile::tempfile().unwrap();
-        let err = tempfile::tempfile().unwrap();
+        let file = || tempfile::tempfile_in(place::for_tests()).unwrap();
+        let (out, err) = (file(), file());
         let input = match self.input {
             Some(bytes) => {
-                let mut file = tempfile::tempfile().unwrap();
+                let mut file = file();
                 file.write_all(&bytes).unwrap();
                 file.seek(SeekFrom::Start(0)).unwrap();
                 Stdio::from(file)

@@ -28,6 +28,7 @@ pub mod features;
 pub mod fifo;
 pub mod forks;
 pub mod network;
+pub mod place;
 pub mod proc;
 pub mod resctrl;
 pub mod residue;
@@ -48,4 +49,4 @@ pub use serde_json::{Value, json};
 pub use sys::Refusal;
 
 /// How long anything a test waits for may take, in seconds, before the test fails instead of hanging.
-pub const PATIENCE: u64 = 60;
+pub const PATIENCE: u64 = 180;

@@ -8,7 +8,7 @@ use crate::{Bundle, Call, Container, Runtime, Value};
 /// Runs `body` in a network namespace that nobody else has.
 #[track_caller]
 pub fn on_a_host(test: &str, body: impl FnOnce()) {
-    apart(test, &["unshare", "--net"], 60, body);
+    apart(test, &["unshare", "--net"], 600, body);
 }
 
 /// `ip` on the host, a line a call.

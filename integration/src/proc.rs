@@ -10,9 +10,17 @@ pub fn all() -> Vec<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|&pid| pid != own).collect()
 }
 
-/// Whether a process is there and not a zombie.
+/// Whether a process is there and runs: it is neither a zombie nor about to be one. On its way there it has left its cgroup already, so that
+/// a `delete` which has seen that is not a moment too early.
 pub fn alive(pid: i32) -> bool {
-    !matches!(field(pid, "State").as_deref(), None | Some("Z (zombie)" | "X (dead)"))
+    const EXITING: u32 = 4; // PF_EXITING
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_whitespace().collect());
+    // State and flags of proc_pid_stat(5).
+    match (fields.first(), fields.get(6).and_then(|flags| flags.parse::<u32>().ok())) {
+        (Some(state), Some(flags)) => !["Z", "X"].contains(state) && flags & EXITING == 0,
+        _ => false,
+    }
 }
 
 /// A line of /proc/PID/status, without its key.
@@ -35,8 +43,13 @@ pub fn link(pid: i32, file: &str) -> String {
     target.to_string_lossy().into_owned()
 }
 
-/// Waits for a process to end; false when it has not within `seconds`.
-pub fn ended(pid: i32, seconds: u64) -> bool {
+/// Waits for a process to end; false when it has not within the harness's patience.
+pub fn ended(pid: i32) -> bool {
+    ended_within(pid, crate::PATIENCE)
+}
+
+/// The same; false when it has not within `seconds`.
+pub fn ended_within(pid: i32, seconds: u64) -> bool {
     match pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) {
         Ok(pidfd) => crate::fifo::readable(pidfd, seconds),
         Err(_) => true,

@@ -31,8 +31,13 @@ fn belongs(pid: i32, tag: &str) -> bool {
         return true;
     }
     let link_has = |path: &Path| fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains(tag));
-    ["root", "cwd"].iter().any(|link| link_has(&Path::new(&dir).join(link)))
-        || fs::read_dir(format!("{dir}/fd")).is_ok_and(|fds| fds.flatten().any(|fd| link_has(&fd.path())))
+    let holds = || fs::read_dir(format!("{dir}/fd")).is_ok_and(|fds| fds.flatten().any(|fd| link_has(&fd.path())));
+    // For an instant of its exec such a call has its own program already, and this process's descriptors still.
+    let still = || {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        holds()
+    };
+    ["root", "cwd"].iter().any(|link| link_has(&Path::new(&dir).join(link))) || holds() && still()
 }
 
 /// The lines of the mount table with a tag.
@@ -63,9 +68,11 @@ fn walk(dir: &Path, tag: &str, found: &mut Vec<PathBuf>) {
 /// Everything left of a test, one description each; `root` is the runtime's state directory.
 pub fn left(tag: &str, root: &Path, bundles: &[PathBuf]) -> Vec<String> {
     let mut left = Vec::new();
-    // A process killed a moment ago is not yet gone: wait for it by its pidfd, then look again.
+    // A process killed a moment ago is not yet gone: wait for it by its pidfd, then look again. One that another test has just begun
+    // soon turns out to be none of these.
     for pid in processes(tag) {
-        proc::ended(pid, 2);
+        let belongs = |_: &u64| proc::alive(pid) && belongs(pid, tag);
+        (0..crate::PATIENCE).take_while(belongs).find(|_| proc::ended_within(pid, 1));
     }
     for pid in processes(tag) {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -100,7 +107,7 @@ fn entries(dir: &Path, but: &[&str]) -> Vec<PathBuf> {
 pub fn sweep(tag: &str) {
     for pid in processes(tag) {
         proc::kill(pid);
-        proc::ended(pid, 5);
+        proc::ended(pid);
     }
     for path in cgroups(tag) {
         let _ = fs::write(path.join("freezer.state"), "THAWED");

@@ -2,15 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Bundle, Call, Output, Value, binary, proc, residue, view};
+use crate::bundle::copy_program;
+use crate::{Bundle, Call, Output, Value, apart, binary, place, proc, residue, view};
 
 /// One test's runtime. Dropping it deletes its containers and fails the test when anything is left behind.
 pub struct Runtime {
     dir: tempfile::TempDir,
     tag: String,
     wrapper: Vec<String>,
+    program: PathBuf,
     ids: RefCell<Vec<String>>,
     bundles: RefCell<Vec<PathBuf>>,
     files: Cell<u32>,
@@ -36,12 +39,21 @@ impl Runtime {
     /// A runtime whose every call goes through a wrapper (see [`view`]).
     pub fn wrapped(wrapper: Vec<String>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let tag = format!("it{}n{}x", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let dir = tempfile::Builder::new().prefix(&format!("hull-{tag}-")).tempdir().unwrap();
-        // The directory's owner alone may enter a TempDir; containers of other users must reach their root.
+        static UMASK: Once = Once::new();
+        // Whatever the tests are started with: containers of other users must reach their root.
+        UMASK.call_once(|| _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022)));
+        let tag = format!("{}n{}x", apart::tag(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let dir = tempfile::Builder::new().prefix(&format!("hull-{tag}-")).tempdir_in(place::for_tests()).unwrap();
+        // The directory's owner alone may enter a TempDir.
         rustix::fs::chmod(dir.path(), rustix::fs::Mode::from_raw_mode(0o755)).unwrap();
         std::fs::create_dir(dir.path().join("root")).unwrap();
-        Self { dir, tag, wrapper, ids: RefCell::default(), bundles: RefCell::default(), files: Cell::new(0) }
+        let mut program = binary::path().to_owned();
+        if !wrapper.is_empty() && !place::is_open(&program) {
+            // The wrapper may become a user who cannot get to where it is.
+            program = dir.path().join("hull");
+            copy_program(binary::path(), &program);
+        }
+        Self { dir, tag, wrapper, program, ids: RefCell::default(), bundles: RefCell::default(), files: Cell::new(0) }
     }
 
     /// The wrapper of the calls.
@@ -121,8 +133,8 @@ impl Runtime {
     /// A call of the runtime without any argument yet.
     pub fn bare(&self) -> Call {
         let call = match self.wrapper.split_first() {
-            Some((head, rest)) => Call::new(head).args(rest).arg(binary::path()),
-            None => Call::new(binary::path()),
+            Some((head, rest)) => Call::new(head).args(rest).arg(&self.program),
+            None => Call::new(&self.program),
         };
         call.env(residue::TAG, &self.tag)
     }
@@ -296,7 +308,7 @@ impl Container<'_> {
     pub fn stop(&self) -> &Self {
         let pid = self.pid();
         self.kill("KILL");
-        assert!(proc::ended(pid, 10), "init {pid} did not end on SIGKILL");
+        assert!(proc::ended(pid), "init {pid} did not end on SIGKILL");
         self
     }
 

@@ -57,7 +57,7 @@ fn output_of_hooks_goes_to_files() {
             container.start();
             let pid = container.pid();
             go.send("end");
-            assert!(integration::proc::ended(pid, 10));
+            assert!(integration::proc::ended(pid));
             container.verb(&["delete"]).ok();
         }
         // The poststart hooks run beside the program, and in the foreground its end can come first.
@@ -158,7 +158,7 @@ fn pidfd_receiver() {
         let (_, fds) = socket.receive(|_, fds| !fds.is_empty());
         container.verb(&["kill", "--all"]);
         container.verb(&["delete", "--force"]).ok();
-        assert!(integration::fifo::readable(&fds[0], 10), "it tells of the end");
+        assert!(integration::fifo::readable(&fds[0], integration::PATIENCE), "it tells of the end");
         drop(socket);
         annotate(&mut bundle, "run.oci.pidfd_receiver", "/no/such");
         bundle.write();
@@ -191,14 +191,14 @@ fn a_delegated_cgroup_is_the_containers_to_manage() {
     annotate(&mut bundle, "run.oci.delegate-cgroup", "/payload/init");
     let said = bundle.fifo("/said");
     bundle.script(
-        "(cat /proc/self/cgroup; mkdir /sys/fs/cgroup/payload/init/sub && echo made; echo end) > /said; exec sleep 1000",
+        // The shell itself says the end, when it has waited for what it has forked.
+        "(cat /proc/self/cgroup; mkdir /sys/fs/cgroup/payload/init/sub && echo made) > /said; echo end > /said; exec sleep 1000",
     );
     let container = rt.detach(&bundle);
     let lines: Vec<_> = std::iter::from_fn(|| Some(said.line()).filter(|line| line != "end")).collect();
     assert!(lines.iter().any(|line| line == "0::/payload/init"), "{lines:?}");
     assert!(lines.iter().any(|line| line == "made"), "{lines:?}");
     let below = cgroup(&rt).join("payload/init");
-    // The shell that said so may not have ended yet.
     let procs = fs::read_to_string(below.join("cgroup.procs")).unwrap();
     assert!(procs.lines().any(|line| line == container.pid().to_string()), "{procs}");
     assert_eq!(fs::metadata(&below).unwrap().uid(), 700_000);

@@ -1,6 +1,7 @@
 //! AppArmor and who calls: an ordinary user, a runtime that is confined itself, one whose /proc is a false one; and the hooks.
 
 use integration::apparmor::{Profiles, profile};
+use integration::bundle::copy_program;
 use integration::{Bundle, Refusal, Runtime, binary, json, user, view};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -115,7 +116,7 @@ fn the_documented_profile_lets_hull_do_all_it_does() {
     let Some(profiles) = Profiles::load(&rt) else { return };
     // A copy, for the profile goes by the path.
     let runtime = rt.path("hull");
-    fs::copy(binary::path(), &runtime).unwrap();
+    copy_program(binary::path(), &runtime);
     let text = own_profile(&rt, &runtime);
     let parser = |act| integration::Call::new("apparmor_parser").args([act, "--skip-cache"]).input(text.as_str()).go();
     parser("--replace").ok();

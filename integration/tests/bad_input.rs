@@ -33,11 +33,11 @@ fn config_case(case: &BadConfig) {
     let mut bundle = rt.bundle();
     bundle.args(&["true"]);
     case.write(&mut bundle);
-    let output = rt.call(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).within(20).go();
+    let output = rt.call(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
     output.exits(1).says(case.says).one_line();
     let log = rt.path("log.json");
     let call = rt.call(["--log", log.to_str().unwrap(), "--log-format", "json", "create", "--bundle"]);
-    let output = call.arg(bundle.dir()).arg(rt.id("")).within(20).go().exits(1).says(case.says).one_line();
+    let output = call.arg(bundle.dir()).arg(rt.id("")).go().exits(1).says(case.says).one_line();
     logged_once(&output, &log);
     assert_eq!(output.stdout, "", "{output}");
     assert!(!rt.root().join(rt.tag()).exists(), "no state is left");
@@ -93,7 +93,7 @@ fn call_part(before: &'static str) {
             }
             let processes = integration::residue::processes(rt.tag());
             let args = case.arguments(rt.tag(), bundle.dir().to_str().unwrap(), rt.dir().to_str().unwrap());
-            let output = rt.call(args).within(20).go().exits(case.code).says(case.says).one_line();
+            let output = rt.call(args).go().exits(case.code).says(case.says).one_line();
             if before == "none" {
                 assert!(output.code == 1 || output.stdout.is_empty(), "{output}");
                 assert_eq!(std::fs::read_dir(rt.root()).unwrap().count(), 0, "no state is left");
@@ -237,7 +237,7 @@ fn a_damaged_state_is_named() {
         }
         assert!(!dir.exists(), "«{damage}»");
         integration::proc::kill(pid);
-        integration::proc::ended(pid, 10);
+        integration::proc::ended(pid);
         integration::residue::sweep(rt.tag());
     }
 }
@@ -262,7 +262,7 @@ fn a_limit_below_what_the_start_takes() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/linux/resources/memory", integration::json!({"limit": 4096})).write();
-    let create = rt.call(["create", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).within(20).go();
+    let create = rt.call(["create", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go();
     create.exits(1).says("memory limit too low?").one_line();
     rt.assert_clean();
 }

@@ -104,7 +104,7 @@ fn kill_all_takes_every_process() {
     let pids: Vec<i32> = serde_json::from_str(&container.verb(&["ps", "--format", "json"]).ok()).unwrap();
     assert!(pids.len() >= 3, "{pids:?}");
     container.verb(&["delete", "--force"]).ok();
-    assert!(pids.into_iter().all(|pid| !proc::alive(pid)));
+    assert!(!pids.into_iter().any(proc::alive));
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn cgroups_that_the_container_makes_count_as_its_own() {
     assert_eq!((listed, pids.len()), (3, 3), "each once: {pids:?}");
     assert_eq!(container.sh("grep ^0: /proc/self/cgroup").word(), "0::/own", "exec goes where the first process is");
     container.verb(&["kill", "--all"]).ok();
-    assert!(pids.iter().all(|&pid| proc::ended(pid, 20)), "the frozen one too");
+    assert!(pids.iter().all(|&pid| proc::ended(pid)), "the frozen one too");
     container.verb(&["delete"]).ok();
     assert!(!PathBuf::from(format!("/sys/fs/cgroup/{}", rt.tag())).exists());
 }
@@ -269,7 +269,7 @@ fn pressure_is_in_the_stats() {
     limit(&mut bundle, &json!({"memory": {"limit": 64 << 20}, "cpu": {"quota": 5000, "period": 100_000}}));
     bundle.unmount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", &["ro"]);
     let container = rt.sleeper(&mut bundle);
-    container.sh("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done").ok();
+    container.sh("while grep -q '^nr_throttled 0$' /sys/fs/cgroup/cpu.stat; do :; done").ok();
     let data = container.verb(&["events", "--stats"]).json()["data"].clone();
     for (kind, scope) in [("cpu", "some"), ("memory", "full"), ("blkio", "some")] {
         let pressure = &data[kind]["psi"][scope];

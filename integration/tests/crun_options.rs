@@ -45,7 +45,7 @@ fn without_a_cgroup_manager_no_cgroup_is_touched() {
         assert_eq!(container.status(), "running");
         // The library remembers: who only kills and deletes needs not say so again.
         container.kill("KILL");
-        assert!(proc::ended(pid, 10));
+        assert!(proc::ended(pid));
         container.verb(&["delete"]).ok();
         bundle.args(&["true"]).write();
         assert_eq!(rt.call(global).args(["run", "--bundle"]).arg(bundle.dir()).arg(rt.id("")).go().code, 0);
@@ -89,7 +89,7 @@ fn kill_and_delete_by_regular_expression() {
     rt.call(["delete", "--regex", "web-[0-9]$"]).go().exits(1).says("web-1").says("running").one_line();
     assert_eq!(list().len(), 3);
     rt.call(["kill", "--all", "--regex", "web-[0-9]$", "KILL"]).go().ok();
-    assert!(proc::ended(pids[0], 10) && proc::ended(pids[1], 10) && proc::alive(pids[2]));
+    assert!(proc::ended(pids[0]) && proc::ended(pids[1]) && proc::alive(pids[2]));
     rt.call(["delete", "-r", "web-1"]).go().ok();
     assert_eq!(list(), ["-db", "-web-2"]);
     rt.call(["delete", "--force", "-r", rt.tag()]).go().ok();

@@ -17,7 +17,7 @@ fn a_container_inherits_nothing_of_its_caller() {
     let test = "a_container_inherits_nothing_of_its_caller";
     // The descriptor 9 and the variable are the caller's own.
     let wrapper = ["sh", "-c", "export SECRET=1; umask 027; cd /etc; exec 9</etc/passwd; exec \"$@\"", "sh"];
-    apart::apart(test, &wrapper, 60, || {
+    apart::apart(test, &wrapper, 600, || {
         let rt = Runtime::new();
         [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMIN() + 3].into_iter().for_each(signals::block);
         assert_eq!(caller::descriptors().get(&9), Some(&"/etc/passwd".into()), "the premise");
@@ -57,7 +57,7 @@ fn a_container_inherits_nothing_of_its_caller() {
 /// Each verb with ever more descriptors: every call that opens one fails once, and each failure is told and leaves nothing.
 #[test]
 fn running_out_of_descriptors_anywhere_leaves_nothing() {
-    apart::apart("running_out_of_descriptors_anywhere_leaves_nothing", &[], 120, || {
+    apart::apart("running_out_of_descriptors_anywhere_leaves_nothing", &[], 900, || {
         let rt = Runtime::new();
         let mut bundle = rt.bundle();
         bundle.args(&["sleep", "1000"]).push("/hooks/createRuntime", json!({"path": "/bin/true"}));

@@ -50,7 +50,7 @@ fn a_subreaper_gets_the_orphans() {
     let children = |rt: &Runtime| integration::residue::processes(rt.tag());
     assert_eq!(children(&rt), [init], "nothing of the runtime stays beside the container");
     go.send("now");
-    assert!(integration::proc::ended(init, 10));
+    assert!(integration::proc::ended(init));
     assert_eq!(container.status(), "stopped");
     container.verb(&["kill"]).exits(1).says("not running");
     assert_eq!(reap(init), 42);

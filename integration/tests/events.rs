@@ -1,7 +1,16 @@
 //! events: statistics once and at intervals, the out-of-memory notice, the end of the stream.
 
+use integration::call::Running;
 use integration::cgroup::{is_here, is_v1_of, of};
-use integration::{Runtime, Value, json};
+use integration::{Fifo, Runtime, Value, json};
+
+/// Reads on until the call has ended: with a full FIFO before it, it would not.
+fn ends(running: Running, lines: &Fifo) {
+    while !running.ended_within(100_000_000) {
+        while lines.line_within(0).is_some() {}
+    }
+    running.wait().exits(0);
+}
 
 #[test]
 fn stats_have_runcs_form() {
@@ -48,8 +57,8 @@ fn stats_at_intervals_until_the_end() {
     let mut bundle = rt.bundle();
     let container = rt.sleeper(&mut bundle);
     let out = rt.fresh("events");
-    integration::Fifo::new(&out);
-    let lines = integration::Fifo::new(&rt.fresh("lines"));
+    Fifo::new(&out);
+    let lines = Fifo::new(&rt.fresh("lines"));
     let target = rt.path("lines2");
     let script = format!("exec \"$@\" > {}", target.display());
     let call = integration::Call::new("sh").args(["-c", &script, "sh"]).arg(integration::binary::path());
@@ -59,7 +68,7 @@ fn stats_at_intervals_until_the_end() {
         assert_eq!(event["type"], "stats");
     }
     container.stop().verb(&["delete"]).ok();
-    running.wait().exits(0);
+    ends(running, &lines);
 }
 
 #[test]
@@ -72,7 +81,7 @@ fn out_of_memory_is_told() {
     bundle.set("/linux/resources/memory", json!({"limit": 8 << 20, "swap": null}));
     bundle.set("/linux/resources/memory", json!({"limit": 8 << 20}));
     let container = rt.sleeper(&mut bundle);
-    let lines = integration::Fifo::new(&rt.path("lines"));
+    let lines = Fifo::new(&rt.path("lines"));
     let script = format!("exec \"$@\" > {}", rt.path("lines").display());
     let call = integration::Call::new("sh").args(["-c", &script, "sh"]).arg(integration::binary::path());
     let running = call.arg("--root").arg(rt.root()).args(["events", "--interval", "100ms", &container.id]).spawn();
@@ -89,7 +98,7 @@ fn out_of_memory_is_told() {
         }
     }
     container.stop().verb(&["delete"]).ok();
-    running.wait().exits(0);
+    ends(running, &lines);
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn detached_with_a_pid_file() {
     container.exec_call(&["-d"], &["sleep", "1002"]).go().ok();
     assert!(container.sh("ps").ok().contains("sleep 1002"));
     container.stop();
-    assert!(proc::ended(pid, 10), "it ends with its pid namespace");
+    assert!(proc::ended(pid), "it ends with its pid namespace");
 }
 
 #[test]

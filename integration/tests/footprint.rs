@@ -76,7 +76,7 @@ fn a_program_runs_within_one_megabyte() {
 #[test]
 fn a_hundred_at_once_cost_a_hundred_times_little() {
     const COUNT: usize = 100;
-    apart::apart("a_hundred_at_once_cost_a_hundred_times_little", &[], 120, || {
+    apart::apart("a_hundred_at_once_cost_a_hundred_times_little", &[], 900, || {
         let rt = Runtime::new();
         let mut bundle = rt.bundle();
         bundle.unset("/linux/cgroupsPath").args(&["sleep", "1000"]);

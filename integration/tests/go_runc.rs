@@ -76,12 +76,14 @@ impl Shim {
 #[test]
 fn the_life_of_a_task() {
     let mut shim = Shim::new();
-    shim.bundle.script("trap 'exit 9' TERM; while :; do sleep 1000 & wait; done");
+    let said = shim.bundle.fifo("/said");
+    shim.bundle.script("trap 'exit 9' TERM; echo up > /said; while :; do sleep 1000 & wait; done");
     let pid = shim.create(&["--no-pivot", "--no-new-keyring"]);
     let state = shim.state();
     assert_eq!((&state["status"], &state["pid"]), (&json!("created"), &json!(pid)));
     shim.does(&["start"]);
     assert_eq!(shim.state()["status"], "running");
+    assert_eq!(said.line(), "up");
 
     let pid_file = shim.rt.path("exec.pid");
     let process = shim.process(&["sleep", "1001"], false);
@@ -107,7 +109,7 @@ fn the_life_of_a_task() {
     assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!(shim.rt.tag())));
 
     assert_eq!(shim.call(&["kill", shim.rt.tag(), "15"]).go().ok(), "");
-    assert!(proc::ended(pid, 10));
+    assert!(proc::ended(pid));
     let state = shim.state();
     assert_eq!((&state["status"], &state["pid"]), (&json!("stopped"), &json!(0)));
     shim.does(&["delete"]);
@@ -126,7 +128,7 @@ fn kill_all_takes_execs_along() {
     shim.does(&["exec", "--process", &process, "--detach", "--pid-file", pid_file.to_str().unwrap()]);
     let exec: i32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
     shim.call(&["kill", "--all", shim.rt.tag(), "9"]).go().ok();
-    assert!(proc::ended(pid, 10) && proc::ended(exec, 10));
+    assert!(proc::ended(pid) && proc::ended(exec));
     // With --all it is well that nobody is left; without, the shim takes this for "not found".
     shim.call(&["kill", "--all", shim.rt.tag(), "9"]).go().ok();
     shim.fails(&["kill", shim.rt.tag(), "9"], "container not running").exits(1);
@@ -164,7 +166,9 @@ fn errors_are_in_the_log() {
     let process = shim.process(&["nosuchprogram"], false);
     let exec = ["exec", "--process", &process, "--detach", &id];
     shim.fails(&exec, "executable file not found in $PATH").exits(255).says("exec failed");
+    let pid = i32::try_from(shim.state()["pid"].as_i64().unwrap()).unwrap();
     shim.call(&["kill", &id, "9"]).go().ok();
+    assert!(proc::ended(pid));
     shim.fails(&exec, "container").exits(255);
 }
 

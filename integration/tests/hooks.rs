@@ -1,5 +1,6 @@
 //! Hooks: six kinds, their order and place, what they are given, what they find.
 
+use integration::bundle::write_program;
 use integration::{Runtime, Value, json};
 use std::fs;
 
@@ -261,8 +262,7 @@ fn the_pid_is_the_one_the_hooks_own_namespace_knows() {
 fn the_path_of_a_start_container_hook_is_the_containers() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let script = bundle.file("/only-inside", "#!/bin/sh\necho hook >> /log\n");
-    fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.program("/only-inside", "#!/bin/sh\necho hook >> /log\n");
     bundle.writable().push("/hooks/startContainer", json!({"path": "/only-inside"}));
     rt.sh(&mut bundle, "echo program >> /log").ok();
     assert_eq!(fs::read_to_string(bundle.inside("/log")).unwrap(), "hook\nprogram\n");
@@ -299,8 +299,7 @@ fn a_hook_without_arguments_is_called_by_its_path() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     let script = rt.path("hook");
-    fs::write(&script, format!("#!/bin/sh\necho $0 $# > {}\n", rt.path("seen").display())).unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, &format!("#!/bin/sh\necho $0 $# > {}\n", rt.path("seen").display()));
     bundle.push("/hooks/createRuntime", json!({"path": script})).args(&["true"]);
     rt.run(&bundle).ok();
     assert_eq!(fs::read_to_string(rt.path("seen")).unwrap(), format!("{} 0\n", script.display()));

@@ -32,7 +32,7 @@ fn create_runs_nothing_of_the_program() {
     assert_ne!(proc::link(init, "ns/mnt"), std::fs::read_link("/proc/self/ns/mnt").unwrap().to_str().unwrap());
     container.start();
     assert_eq!(said.line(), "ran");
-    assert!(proc::ended(init, 10));
+    assert!(proc::ended(init));
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_wrong_kind_of_path_is_an_error() {
     let fifo = rt.path("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     bundle.namespace("network", Join::Path(fifo.display().to_string()));
-    rt.run_call(&bundle, &[]).within(20).go().exits(1).says("namespace").one_line();
+    rt.run_call(&bundle, &[]).go().exits(1).says("namespace").one_line();
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn time_offsets() {
     assert_eq!(words[1], ["boottime", "1337", "3141519"]);
     let host: f64 = std::fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
     let inside: f64 = words[2][0].parse().unwrap();
-    assert!((inside - host - 1337.0).abs() < 60.0, "{inside} inside, {host} outside");
+    assert!((inside - host - 1337.0).abs() < 600.0, "{inside} inside, {host} outside");
     let container = rt.sleeper(&mut bundle);
     assert!(container.sh("cat /proc/self/timens_offsets").ok().contains("1337"), "exec is in it too");
 }

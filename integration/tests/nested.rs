@@ -82,7 +82,7 @@ fn systemd_runs_in_a_container_and_sets_limits_below_its_own() {
     assert_eq!((said.line().as_str(), said.line().as_str()), ("0::/system.slice/look.service", "33554432"));
     let pid = container.pid();
     container.kill("KILL");
-    assert!(integration::proc::ended(pid, 20));
+    assert!(integration::proc::ended(pid));
     container.verb(&["delete"]).ok();
     assert!(!PathBuf::from(format!("/sys/fs/cgroup/{}", rt.tag())).exists(), "what systemd made in it is gone too");
 }

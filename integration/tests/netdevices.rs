@@ -28,7 +28,7 @@ fn a_device_moves_with_its_addresses_and_is_up() {
         // What runs in the container, its first process or an exec, sees and uses it.
         let seen = container.sh("ls /sys/class/net; cat /sys/class/net/web0/mtu; ip -o addr show web0").ok();
         assert!(seen.starts_with("lo\nweb0\n1400\n") && seen.contains("10.1.0.2/24"), "{seen}");
-        container.sh("ping -c 1 -w 5 10.1.0.1 && ping -c 1 -w 5 fd00:1::1").ok();
+        container.sh("ping -c 1 -w 60 10.1.0.1 && ping -c 1 -w 60 fd00:1::1").ok();
         // Its life is the network namespace's: nothing of it comes back.
         container.stop();
         container.verb(&["delete"]).ok();

@@ -3,6 +3,7 @@
 use integration::bundle::Join;
 use integration::network::{addresses, device, host, inside, ip, is_up, names, on_a_host, veth, with_devices};
 use integration::{Bundle, Output, Runtime, Value, json, user};
+use std::time::{Duration, Instant};
 
 /// The container is refused, and the error is one line that names the field.
 #[track_caller]
@@ -16,7 +17,19 @@ fn well_connected() -> String {
     veth("v0");
     ip("addr add 10.1.0.2/24 dev v0 label v0:one\n addr add fd00:1::2/64 dev v0 nodad\n addr add 10.5.0.2/24 dev v0 scope host
         route add 10.9.0.0/16 via 10.1.0.1");
-    all_of_v0()
+    when(|seen| seen.contains(" state UP ") && seen.contains(" inet6 fe80:") && seen.contains("\nfe80::/64 "))
+}
+
+/// What is of `v0` once that is so, and anyway in the end: that the link is up, and what the kernel makes of that, it does in its own time.
+fn when(so: impl Fn(&str) -> bool) -> String {
+    let end = Instant::now() + Duration::from_secs(integration::PATIENCE);
+    loop {
+        let seen = all_of_v0();
+        if so(&seen) || Instant::now() > end {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The kernel asks the network whether an address is free (`tentative`) in its own time.
@@ -69,7 +82,7 @@ fn a_missing_device_leaves_the_others_alone() {
 #[track_caller]
 fn assert_back(before: &str) {
     let without = |text: &str| text.lines().filter(|line| !line.starts_with("10.9.0.0")).collect::<Vec<_>>().join("\n");
-    assert_eq!(without(&all_of_v0()), without(before));
+    assert_eq!(without(&when(|seen| without(seen) == without(before))), without(before));
 }
 
 #[test]

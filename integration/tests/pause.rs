@@ -82,7 +82,7 @@ fn kill_reaches_a_paused_container() {
     let pid = container.pid();
     container.verb(&["pause"]).ok();
     container.kill("KILL");
-    assert!(proc::ended(pid, 10), "a frozen process does not die of a signal unless it is thawed for it");
+    assert!(proc::ended(pid), "a frozen process does not die of a signal unless it is thawed for it");
     assert_eq!(container.status(), "stopped");
 }
 

@@ -25,7 +25,7 @@ fn of_create_and_run() {
         assert_eq!(fds.len(), 1);
         assert_eq!(pid_of(&fds[0]), container.pid());
         pidfd_send_signal(&fds[0], Signal::KILL).unwrap();
-        assert!(integration::fifo::readable(&fds[0], 10), "it tells of the end");
+        assert!(integration::fifo::readable(&fds[0], integration::PATIENCE), "it tells of the end");
     }
 }
 

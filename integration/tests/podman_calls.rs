@@ -45,7 +45,7 @@ fn every_direct_call() {
     does(&["kill", id, "15"]);
     assert_eq!(status(), "running", "it takes no notice");
     does(&["kill", "--all", id, "9"]);
-    assert!(proc::ended(pid, 10));
+    assert!(proc::ended(pid));
     assert_eq!((status().as_str(), &state()["pid"]), ("stopped", &json!(0)));
     does(&["delete", "--force", id]);
     // How Podman finds out that a container is gone.

@@ -164,7 +164,7 @@ fn kill_without_a_cgroup() {
         let container = rt.sleeper(&mut bundle);
         let pid = container.pid();
         rt.call(line).arg(&container.id).arg("KILL").go().ok();
-        assert!(proc::ended(pid, 10), "{line:?}");
+        assert!(proc::ended(pid), "{line:?}");
         container.verb(&["delete"]).ok();
     }
 }

@@ -261,7 +261,7 @@ fn with_the_users_systemd_its_containers_end_and_can_be_deleted() {
     let pid = container.pid();
     assert!(cgroup_of(pid).to_str().unwrap().contains("/user@1717.service/"));
     account.instance("stop");
-    assert!(proc::ended(pid, 30), "the container is in a unit of that systemd's");
+    assert!(proc::ended(pid), "the container is in a unit of that systemd's");
     assert_eq!(container.status(), "stopped");
     container.verb(&["update", "--pids-limit", "10"]).exits(1).one_line();
     container.verb(&["delete"]).ok();

@@ -159,8 +159,7 @@ fn a_missing_program_is_named() {
 fn a_file_that_is_no_program() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
-    let program = bundle.file("/bin/garbage", "\u{1}\u{2}\u{3} not a program");
-    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.program("/bin/garbage", "\u{1}\u{2}\u{3} not a program");
     bundle.args(&["garbage"]);
     rt.run(&bundle).exits(1).says("exec format error").one_line();
 }
@@ -170,8 +169,7 @@ fn a_program_is_looked_for_in_the_containers_path() {
     let rt = Runtime::new();
     let mut bundle = rt.bundle();
     bundle.set("/process/env", json!(["PATH=/opt/one:/opt/two"]));
-    let script = bundle.file("/opt/two/greet", "#!/bin/sh\necho found $0\n");
-    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.program("/opt/two/greet", "#!/bin/sh\necho found $0\n");
     bundle.args(&["greet"]);
     assert_eq!(rt.run(&bundle).ok(), "found /opt/two/greet\n");
 }

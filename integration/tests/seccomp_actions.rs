@@ -63,7 +63,7 @@ fn every_action_as_default() {
     ] {
         bundle.set("/linux/seccomp", json!({"defaultAction": action, "architectures": ["SCMP_ARCH_X86_64"]}));
         bundle.script("echo ran");
-        let output = rt.run_call(&bundle, &[]).within(10).go();
+        let output = rt.run_call(&bundle, &[]).go();
         assert!(output.code != 0 && output.stdout.is_empty(), "{action}: {output}");
     }
 }
@@ -129,7 +129,9 @@ fn metadata_without_a_listener_is_an_error() {
 fn an_agent_that_hangs_up_is_an_error() {
     let rt = Runtime::new();
     let path = rt.path("agent");
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    // A child that another thread makes just now has a copy of it: what it closes is the socket itself.
+    rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
     let mut bundle = rt.bundle();
     filter(&mut bundle, "SCMP_ACT_NOTIFY", None);
     bundle.set("/linux/seccomp/listenerPath", json!(path)).args(&["true"]);

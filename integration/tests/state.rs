@@ -67,7 +67,7 @@ fn a_program_that_ends_by_itself_is_stopped() {
         let container = rt.create(&bundle);
         let init = container.pid();
         container.start();
-        assert!(integration::proc::ended(init, 10));
+        assert!(integration::proc::ended(init));
         assert_eq!(container.status(), "stopped", "{script}");
     }
 }
@@ -136,6 +136,6 @@ fn the_creator_may_use_every_operation_from_another_process() {
     container.start();
     let pid = container.pid();
     container.kill("KILL");
-    assert!(integration::proc::ended(pid, 10));
+    assert!(integration::proc::ended(pid));
     container.verb(&["delete"]).ok();
 }

@@ -69,7 +69,7 @@ fn every_verb_finds_the_subgroup() {
         let all = pids(&container);
         assert_eq!(all.len(), 2, "{all:?}");
         rt.call(["kill", "--all", &container.id, "KILL"]).go().ok();
-        assert!(all.iter().all(|&pid| proc::ended(pid, 10)), "{all:?}");
+        assert!(all.iter().all(|&pid| proc::ended(pid)), "{all:?}");
         container.verb(&["delete"]).ok();
         assert!(!scope.exists() && !instance.knows(&unit(rt)));
     });

@@ -66,7 +66,7 @@ fn it_ends_when_it_is_killed_and_start_says_so() {
     let container = rt.create(&bundle);
     let pid = container.pid();
     proc::kill(pid);
-    assert!(proc::ended(pid, 10));
+    assert!(proc::ended(pid));
     container.verb(&["start"]).exits(1).says("cannot start a container that has stopped").one_line();
 }
 
@@ -91,7 +91,7 @@ fn its_streams_are_the_creators() {
     let container = rt.create(&bundle);
     let pid = container.pid();
     let output = rt.call(["start", &container.id]).go();
-    assert!(proc::ended(pid, 10));
+    assert!(proc::ended(pid));
     assert_eq!(output.ok(), "");
     assert_eq!(container.stdout(), "to the creator\n");
 }

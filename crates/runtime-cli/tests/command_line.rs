@@ -100,7 +100,10 @@ fn errors_go_to_the_log_as_one_object_and_bare_to_standard_error() {
         }
     }
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o7777 & !0o22, 0o644);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap();
+    let mode = 0o644 & !u32::from_str_radix(umask.trim(), 8).unwrap();
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o7777, mode);
 }
 
 #[test]

@@ -33,6 +33,13 @@ impl Run {
 #[inline(never)]
 fn keep(dir: Fd, name: Text, mode: u32, device: u64, owner: (u32, u32)) -> Result<()> {
     let node = fs::openat(dir, name, fs::O_PATH | fs::O_NOFOLLOW)?;
+    let kept = settle(dir, name, node, mode, device, owner);
+    release(node);
+    kept
+}
+
+/// What is behind `node` was found as `name` in `dir`.
+fn settle(dir: Fd, name: Text, node: Fd, mode: u32, device: u64, owner: (u32, u32)) -> Result<()> {
     let stat = fs::fstat(node)?;
     let kind = mode & S_IFMT;
     let numbered = kind == fs::S_IFCHR || kind == fs::S_IFBLK;
@@ -54,7 +61,6 @@ fn keep(dir: Fd, name: Text, mode: u32, device: u64, owner: (u32, u32)) -> Resul
             changed => changed?,
         }
     }
-    release(node);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use super::*;
 use crate::config::Resources;
 use any_layout::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::Mode;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::io::Write as _;
@@ -32,6 +32,9 @@ const PURE_V2: &[&str] = &[
     "mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$0\" \"$@\"",
 ];
 
+/// How long what must come may take, in milliseconds, before a test fails instead of hanging.
+const PATIENCE_MS: i64 = 120_000;
+
 /// Set in a test process that was started again in another view of the machine.
 const INSIDE: &str = "HULL_TEST_INSIDE";
 
@@ -47,7 +50,14 @@ fn is_root() -> bool {
 fn again(name: &str, prefix: &[&str]) {
     let this = std::env::current_exe().unwrap();
     let mut command = Command::new(prefix[0]);
-    command.args(&prefix[1..]).arg(this).args(["--exact", name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    // By its descriptor: an ordinary user may not get to where the program is, nor to this one's temporary files.
+    command.stdin(std::fs::File::open(this).unwrap());
+    command
+        .args(&prefix[1..])
+        .arg("/proc/self/fd/0")
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1");
+    command.env_remove("TMPDIR");
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{name} inside: {}\n{text}", output.status);
@@ -96,7 +106,16 @@ impl Site {
     }
 
     fn create(&self, resources: &str) -> Result<Cgroup> {
+        let _alone = Site::alone();
         Cgroup::create(&self.location, &resources_of(resources), &Options::default())
+    }
+
+    /// Nobody else of these tests, whose processes are many, gives controllers to the root's children meanwhile, or takes them away: between
+    /// the root and the parent of the container's they would be missed.
+    fn alone() -> OwnedFd {
+        let root = rustix::fs::open("/sys/fs/cgroup", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        rustix::fs::flock(&root, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        root
     }
 
     fn path(&self, controller: &str) -> &Path {
@@ -122,6 +141,7 @@ impl Drop for Site {
         for top in &self.top {
             let _ = std::fs::remove_dir(top);
         }
+        let _alone = Site::alone();
         let file = "/sys/fs/cgroup/cgroup.subtree_control";
         let now = std::fs::read_to_string(file).unwrap_or_default();
         for name in now.split_whitespace().filter(|name| !self.enabled.split_whitespace().any(|before| before == *name))
@@ -179,6 +199,11 @@ impl Shell {
 
     fn go(&mut self) {
         self.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    }
+
+    /// Its end, which must come.
+    fn ends(&mut self) -> Option<ExitStatus> {
+        self.ends_within(PATIENCE_MS)
     }
 
     /// Its end, or `None` if it still runs after `milliseconds`.

@@ -283,7 +283,12 @@ impl Claim {
 /// Whether a task runs: one that has ended is listed until its parent has waited for it. 0 is one of another pid namespace.
 fn lives(task: &str) -> bool {
     match std::fs::read_to_string(format!("/proc/{task}/stat")) {
-        Ok(stat) => !stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['Z', 'X'])),
+        Ok(stat) => {
+            const EXITING: u32 = 4; // PF_EXITING: it has left its cgroup already, but is no zombie yet
+            let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+            let ended = fields.first().is_some_and(|state| ["Z", "X"].contains(state));
+            !ended && fields.get(6).and_then(|flags| flags.parse().ok()).is_none_or(|flags: u32| flags & EXITING == 0)
+        }
         Err(error) => task == "0" || error.kind() != std::io::ErrorKind::NotFound,
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn frozen_processes_stand_still(site: &Site) {
     assert_eq!(error.what(), "container's cgroup is not empty: 1 process(es) found");
     cgroup.thaw().unwrap();
     assert!(!cgroup.frozen().unwrap());
-    assert_eq!(shell.ends_within(10_000).unwrap().code(), Some(7));
+    assert_eq!(shell.ends().unwrap().code(), Some(7));
     assert!(cgroup.wait_empty().unwrap());
     cgroup.freeze().unwrap();
     let error = Cgroup::create(&site.location, &Resources::default(), &Options::default()).unwrap_err();
@@ -42,8 +42,8 @@ pub(super) fn a_kill_reaches_everybody(site: &Site) {
     assert_eq!(pids.len(), 6);
     assert!(pids.contains(&outer.pid()) && pids.contains(&inner.pid()));
     cgroup.kill().unwrap();
-    assert_eq!(outer.ends_within(10_000).unwrap().signal(), Some(9));
-    assert_eq!(inner.ends_within(10_000).unwrap().signal(), Some(9));
+    assert_eq!(outer.ends().unwrap().signal(), Some(9));
+    assert_eq!(inner.ends().unwrap().signal(), Some(9));
     cgroup.remove().unwrap();
     assert!(site.location.paths().all(|(_, path)| !path.exists()));
     cgroup.remove().unwrap();
@@ -64,7 +64,7 @@ pub(super) fn forks_do_not_escape(site: &Site) {
         cgroup.thaw().unwrap();
     }
     cgroup.kill().unwrap();
-    assert_eq!(shell.ends_within(10_000).unwrap().signal(), Some(9));
+    assert_eq!(shell.ends().unwrap().signal(), Some(9));
     cgroup.remove().unwrap();
 }
 
@@ -73,7 +73,7 @@ pub(super) fn a_frozen_container_can_be_killed(site: &Site) {
     let mut shell = family(&mut cgroup);
     cgroup.freeze().unwrap();
     cgroup.signal_all(Signal::KILL).unwrap();
-    assert_eq!(shell.ends_within(10_000).unwrap().signal(), Some(9));
+    assert_eq!(shell.ends().unwrap().signal(), Some(9));
     cgroup.remove().unwrap();
 }
 
@@ -81,7 +81,7 @@ pub(super) fn a_signal_reaches_everybody(site: &Site) {
     let mut cgroup = site.create("{}").unwrap();
     let mut shell = family(&mut cgroup);
     cgroup.signal_all(Signal::TERM).unwrap();
-    assert_eq!(shell.ends_within(10_000).unwrap().signal(), Some(15));
+    assert_eq!(shell.ends().unwrap().signal(), Some(15));
     assert!(cgroup.wait_empty().unwrap());
     assert!(cgroup.processes().unwrap().is_empty());
 }
@@ -113,11 +113,11 @@ pub(super) fn an_error_leaves_nothing_behind(site: &Site, resources: &str, field
 pub(super) fn may_open_the_log(cgroup: &mut Cgroup) -> bool {
     let mut shell =
         Shell::inside(cgroup, "exec 3</dev/null && exec 4>/dev/zero || exit 2; exec 5</dev/kmsg || exit 1; exit 0");
-    let code = shell.ends_within(10_000).unwrap().code().unwrap();
+    let code = shell.ends().unwrap().code().unwrap();
     // A shell ends with 2 when exec cannot open a file.
     assert!(code <= 2, "{code}");
     let mut permitted = Shell::inside(cgroup, "exec 3</dev/null && exec 4>/dev/zero || exit 7; exit 0");
-    assert_eq!(permitted.ends_within(10_000).unwrap().code(), Some(0), "what always holds does not");
+    assert_eq!(permitted.ends().unwrap().code(), Some(0), "what always holds does not");
     code == 0
 }
 

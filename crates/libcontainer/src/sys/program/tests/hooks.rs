@@ -101,13 +101,15 @@ fn a_hook_that_takes_too_long_is_killed() {
     // One that reads nothing of what does not fit, too.
     for padding in [1, 300_000] {
         let begin = Instant::now();
-        let (mut running, output) = hook(SHELL, "echo $$; exec sleep 60", 200, padding);
+        let (mut running, output) = hook(SHELL, "echo $$; exec sleep 1000", 200, padding);
         let said = running.listen().unwrap();
         assert_eq!((said.message.value, said.message.extra), (libc::ETIMEDOUT, -1));
-        let took = begin.elapsed();
-        assert!((Duration::from_millis(200)..Duration::from_secs(30)).contains(&took), "{took:?}");
+        assert!(begin.elapsed() >= Duration::from_millis(200), "{:?}", begin.elapsed());
         assert_eq!(running.wait(), 1);
+        // The end of the pipe is the end of the hook, which has it as its standard output. It may not have come to its first word.
         let pid = std::io::read_to_string(output).unwrap();
-        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "{pid} is still there");
+        assert!(begin.elapsed() < Duration::from_secs(1000), "it was not killed");
+        let is_there = |pid: &str| std::path::Path::new(&format!("/proc/{pid}")).exists();
+        assert!(pid.is_empty() || !is_there(pid.trim()), "{pid} is still there");
     }
 }

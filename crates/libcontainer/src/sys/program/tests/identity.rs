@@ -3,6 +3,7 @@
 use super::draft::{AT_FDCWD, Draft, Running, root_or_skip};
 use hull_init::op::{Op, Slot};
 use hull_init::wire;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
 
@@ -111,21 +112,22 @@ fn a_working_directory_outside_the_root_is_refused() {
     for outside in [false, true] {
         let mut draft = Draft::new(libc::CLONE_NEWNS);
         // A descriptor of the host that was left open (CVE-2024-21626), through a procfs of the container.
-        let host = draft.fd(std::fs::File::open("/").unwrap());
-        draft.call(libc::SYS_dup2, 1, &[host.0.into(), 9]);
+        let host = std::fs::File::open("/").unwrap();
+        let leaked = format!("/proc/self/fd/{}", host.as_raw_fd());
+        draft.fd(host);
         let root = draft.root(directory.path());
         let (proc, params) = (draft.text("proc"), draft.params(&[]));
         let procfs = draft.step_to_slot(Op::Filesystem { kind: proc, params, attrs: 0 });
         draft.attach(procfs, root, "proc", 0);
         draft.step(Op::Enter { root, pivot: true, shared: false });
-        let path = draft.text(if outside { "/proc/self/fd/9" } else { "/work" });
+        let path = draft.text(if outside { &leaked } else { "/work" });
         draft.step(Op::Chdir { path });
         let again = draft.text("/missing");
         draft.step(Op::Chdir { path: again });
         draft.meet();
         let mut running = draft.start();
         if outside {
-            assert_eq!(running.failure(), (libc::EXDEV, "/proc/self/fd/9".into()));
+            assert_eq!(running.failure(), (libc::EXDEV, leaked));
         } else {
             running.reach();
             let work = std::fs::metadata(format!("/proc/{}/cwd", running.pid())).unwrap().ino();
@@ -281,12 +283,16 @@ fn a_call_takes_places_numbers_and_addresses() {
     let null = draft.fd(std::fs::File::open("/dev/null").unwrap());
     // dup to a place, a NONE place as -1, and an empty place as an error.
     let copy = draft.step_to_slot(super::draft::call(libc::SYS_dup, 1, &[null.0.into()]));
-    draft.call(libc::SYS_dup2, 1, &[copy.0.into(), 17]);
+    // A number that is this plan's alone: any other may be that of the conversation.
+    let other = std::fs::File::open("/").unwrap();
+    let number = other.as_raw_fd();
+    draft.fd(other);
+    draft.call(libc::SYS_dup2, 1, &[copy.0.into(), number as u64]);
     draft.meet();
     draft.call(libc::SYS_dup, 1, &[Slot::NONE.0.into()]);
     let mut running = draft.start();
     running.reach();
-    let link = std::fs::read_link(format!("/proc/{}/fd/17", running.pid())).unwrap();
+    let link = std::fs::read_link(format!("/proc/{}/fd/{number}", running.pid())).unwrap();
     assert_eq!(link.to_str(), Some("/dev/null"));
     running.go();
     assert_eq!(running.failure().0, libc::EBADF);

@@ -3,6 +3,7 @@
 use super::draft::{Draft, Running, root_or_skip};
 use hull_init::op::{ATTACH_DIRECTORY, ATTACH_FRESH, ATTACH_KEEP_MODE, ATTACH_NO_FOLLOW, ATTACH_NO_SYMLINK, Op, Slot};
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -270,15 +271,18 @@ fn opening_goes_no_further_than_the_root_and_no_magic_link() {
     let slot = draft.fd(fs::File::open(root.path()).unwrap());
     let path = draft.text("link");
     let opened = draft.step_to_slot(Op::Open { root: slot, path, flags: libc::O_RDONLY as u64 });
-    // Far above whatever the test program has open and passes on.
-    draft.call(libc::SYS_dup2, 1, &[opened.0.into(), 800]);
+    // A number that is this plan's alone: any other may be that of the conversation.
+    let other = fs::File::open("/").unwrap();
+    let number = other.as_raw_fd();
+    draft.fd(other);
+    draft.call(libc::SYS_dup2, 1, &[opened.0.into(), number as u64]);
     draft.meet();
     let proc = draft.fd(fs::File::open("/proc").unwrap());
     let path = draft.text("self/root/etc");
     draft.step(Op::Open { root: proc, path, flags: 0 });
     let mut running = draft.start();
     running.reach();
-    assert_eq!(fs::read_to_string(format!("/proc/{}/fd/800", running.pid())).unwrap(), "inside");
+    assert_eq!(fs::read_to_string(format!("/proc/{}/fd/{number}", running.pid())).unwrap(), "inside");
     running.go();
     assert_eq!(running.failure(), (libc::ELOOP, "self/root/etc".into()));
 }
