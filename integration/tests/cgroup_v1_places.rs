@@ -1,12 +1,26 @@
 //! Where a container's cgroups are on a machine with cgroup v1: paths, who is in them already, removal.
 
 use integration::cgroup::{are_v1_here, is_v1_here, is_v1_of};
-use integration::{Runtime, json, view};
+use integration::{Container, Runtime, json, view};
 use std::fs;
 use std::path::PathBuf;
 
 fn dir(rt: &Runtime, controller: &str) -> PathBuf {
     PathBuf::from(format!("/sys/fs/cgroup/{controller}/{}", rt.tag()))
+}
+
+/// A runtime whose caller is in a cgroup of its own, and that cgroup's name.
+fn below_parent() -> (Runtime, String) {
+    let mut rt = Runtime::new();
+    let parent = format!("{}-parent", rt.tag());
+    rt.wrap(view::in_cgroup(&parent));
+    (rt, parent)
+}
+
+/// Where a container is in the hierarchy of pids.
+fn in_pids(container: &Container<'_>) -> String {
+    let text = integration::proc::read(container.pid(), "cgroup");
+    text.lines().find(|line| line.contains(":pids:")).unwrap().to_owned()
 }
 
 #[test]
@@ -31,14 +45,11 @@ fn a_path_that_is_absent_is_the_id() {
     if !are_v1_here(&["pids"]) {
         return;
     }
-    let mut rt = Runtime::new();
-    let parent = format!("{}-parent", rt.tag());
-    rt.wrap(view::in_cgroup(&parent));
+    let (rt, parent) = below_parent();
     let mut bundle = rt.bundle();
     bundle.unset("/linux/cgroupsPath");
     let container = rt.sleeper(&mut bundle);
-    let text = integration::proc::read(container.pid(), "cgroup");
-    let line = text.lines().find(|line| line.contains(":pids:")).unwrap();
+    let line = in_pids(&container);
     assert!(line.ends_with(&format!("/{parent}/{}", container.id)), "{line}");
     container.stop().verb(&["delete"]).ok();
     remove(&parent);
@@ -49,14 +60,11 @@ fn a_relative_path() {
     if !are_v1_here(&["pids"]) {
         return;
     }
-    let mut rt = Runtime::new();
-    let parent = format!("{}-parent", rt.tag());
-    rt.wrap(view::in_cgroup(&parent));
+    let (rt, parent) = below_parent();
     let mut bundle = rt.bundle();
     bundle.set("/linux/cgroupsPath", json!(format!("{}-rel/inner", rt.tag())));
     let container = rt.sleeper(&mut bundle);
-    let text = integration::proc::read(container.pid(), "cgroup");
-    let line = text.lines().find(|line| line.contains(":pids:")).unwrap();
+    let line = in_pids(&container);
     assert!(line.ends_with(&format!("/{parent}/{}-rel/inner", rt.tag())), "{line}");
     container.stop().verb(&["delete"]).ok();
     // In the hybrid's v2 hierarchy a relative path may start at the top.
